@@ -1,0 +1,349 @@
+//! Who keeps these objects alive, and through which references?
+//!
+//! A *chain* leads from a root over strong references to an object; the shortest ones are found by one breadth-first
+//! search for all objects ([`distances`](super::distances)). Of each object's shortest chains the most telling is chosen
+//! (`tree`). Chains of one shape are a *signature* (`shape`): thirty sessions that are held
+//! the same way are one answer with a count.
+
+use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+mod data;
+mod pictures;
+mod reading;
+pub mod report;
+mod shape;
+mod tree;
+
+pub use self::data::{SCHEMA, dump as dump_data};
+pub use self::report::Detail;
+use super::distances::{Distances, RootChoice};
+use super::exclude::{ReferencePattern, matching_references};
+use super::origin::package;
+use super::retaining::Retaining;
+use super::select::{Group, Selection};
+use self::shape::Shapes;
+use self::tree::{ChainTree, choose_chains};
+use crate::graph::{Description, Heap, ObjectId, ReferenceKind, ReferenceName, Root, TypeId};
+
+/// How to ask.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Which roots count.
+    pub roots: RootChoice,
+    /// References that do not count.
+    pub exclude: Vec<ReferencePattern>,
+}
+
+/// The chains of all objects asked for.
+#[derive(Debug, Clone)]
+pub struct Chains {
+    /// One answer a qualified type.
+    pub types: Vec<TypeAnswer>,
+    /// How many references were excluded.
+    pub excluded_references: u64,
+}
+
+/// How the objects of one type are held.
+#[derive(Debug, Clone)]
+pub struct TypeAnswer {
+    /// Their type.
+    pub type_id: TypeId,
+    /// How many there are.
+    pub count: u64,
+    /// Their shallow sizes together, bytes.
+    pub shallow_size: u64,
+    /// The ways in which they are held, the most frequent first.
+    pub signatures: Vec<Signature>,
+    /// Ways beyond the first [`MAX_SIGNATURES`], and the objects that are held so.
+    pub further: (u64, u64),
+    /// Objects that no root reaches.
+    pub unreached: Vec<Unreached>,
+}
+
+/// A way of being held, and the objects that are held so.
+#[derive(Debug, Clone)]
+pub struct Signature {
+    /// The same for the same way in every dump.
+    pub fingerprint: String,
+    /// Where the chains begin.
+    pub root: Root,
+    /// The pass of the search that found them: 0 is modules when nothing else was chosen.
+    pub pass: usize,
+    /// References in the chain of the representative; the shortest of all.
+    pub length: u64,
+    /// References in the longest chain: differs from `length` where repetitions were folded.
+    pub longest: u64,
+    /// How many shortest chains the representative has, this one included.
+    pub equally_short: u64,
+    /// Raw hops of the representative's chain, root first, the target last.
+    pub steps: Vec<Step>,
+    /// All objects that are held so, in dump order of those of equal distance; the representative first.
+    pub objects: Vec<ObjectId>,
+    /// Their shallow sizes together, bytes.
+    pub shallow_size: u64,
+}
+
+/// An object on a chain.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The object, on the representative's chain.
+    pub object: ObjectId,
+    /// What the dump says of it.
+    pub description: Description,
+    /// How many distinct objects stand at this place in the chains of the signature.
+    pub count: u64,
+    /// How it refers to the next step; `None` for the target.
+    pub reference: Option<StepReference>,
+    /// Whether it is the dictionary of the attributes of the step before.
+    pub is_namespace: bool,
+}
+
+/// A reference on a chain.
+#[derive(Debug, Clone)]
+pub struct StepReference {
+    /// Its name on the representative's chain.
+    pub name: ReferenceName,
+    /// Whether other chains of the signature have another name here.
+    pub differs: bool,
+}
+
+/// An object that no root reaches.
+#[derive(Debug, Clone)]
+pub struct Unreached {
+    /// The object.
+    pub object: ObjectId,
+    /// Its reference count, where the dump has it.
+    pub reference_count: Option<u64>,
+    /// How many objects refer to it.
+    pub referrer_count: u64,
+    /// The first of them, with the name of the reference.
+    pub referrers: Vec<(ObjectId, ReferenceName)>,
+    /// The nearest holder (or the object itself) with more references than the dump has referrers: something that is no
+    /// object holds it.
+    pub held_from_outside: Option<HeldFromOutside>,
+}
+
+/// An object that something outside the dump holds: native code, a stack.
+#[derive(Debug, Clone)]
+pub struct HeldFromOutside {
+    /// The object that is held.
+    pub object: ObjectId,
+    /// References from it to the object that was asked for.
+    pub distance: u64,
+    /// Its reference count.
+    pub reference_count: u64,
+    /// References to it that the dump has.
+    pub found: u64,
+}
+
+/// Ways of being held that are told apart for one type; further ones are only counted.
+pub const MAX_SIGNATURES: usize = 10_000;
+/// Referrers that are described for an object that no root reaches.
+const REFERRERS_SHOWN: usize = 10;
+/// Holders that are looked at for references from outside.
+const HOLDERS_SEARCHED: usize = 1_000;
+/// Reference counts from here on mark immortal objects (CPython 3.12 and later).
+const FIRST_IMMORTAL: u64 = 1 << 30;
+
+/// Finds the chains of the selected objects. O(n + m) for all of them together, and the text of the records on chosen
+/// chains.
+pub fn chains(heap: &Heap, selection: &Selection, options: &Options) -> Chains {
+    let positions = matching_references(heap, &options.exclude);
+    let retaining = Retaining::without(&heap.graph, &positions);
+    let distances = Distances::search(&retaining, &options.roots);
+    let search = Search { heap, retaining, distances, choice: &options.roots };
+    let types = search.answer_all(&selection.groups);
+    Chains { types, excluded_references: positions.len() as u64 }
+}
+
+/// What the chains of all types share.
+struct Search<'a> {
+    heap: &'a Heap,
+    retaining: Retaining<'a>,
+    distances: Distances,
+    choice: &'a RootChoice,
+}
+
+impl Search<'_> {
+    /// Types of one package share the ranking of roots, and so the tree of chosen chains.
+    fn answer_all(&self, groups: &[Group]) -> Vec<TypeAnswer> {
+        let mut by_package: FxHashMap<&str, Vec<usize>> = FxHashMap::default();
+        for (place, group) in groups.iter().enumerate() {
+            by_package.entry(self.package_of(group)).or_default().push(place);
+        }
+        let mut answers: Vec<(usize, TypeAnswer)> =
+            by_package.into_iter().flat_map(|(package, places)| self.answer_package(groups, package, &places)).collect();
+        answers.sort_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    fn package_of<'g>(&'g self, group: &Group) -> &'g str {
+        let name = self.heap.graph.type_name(group.type_id);
+        if name.contains('.') { package(name) } else { "" }
+    }
+
+    fn answer_package(&self, groups: &[Group], package: &str, places: &[usize]) -> Vec<(usize, TypeAnswer)> {
+        let is_reached = |object: &ObjectId| self.distances.pass(*object).is_some();
+        let reached: Vec<ObjectId> =
+            places.iter().flat_map(|&place| &groups[place].objects).copied().filter(is_reached).collect();
+        let tree = choose_chains(self.heap, &self.retaining, &self.distances, self.choice, &reached, package);
+        let shapes = Shapes::new(&self.heap.graph, &tree);
+        let mut targets = tree.targets.iter().copied();
+        let mut answers = Vec::new();
+        for &place in places {
+            let group = &groups[place];
+            let count = group.objects.iter().filter(|object| is_reached(object)).count();
+            let own: Vec<u32> = targets.by_ref().take(count).collect();
+            answers.push((place, self.answer_type(group, &own, &tree, &shapes)));
+        }
+        answers
+    }
+
+    fn answer_type(&self, group: &Group, targets: &[u32], tree: &ChainTree, shapes: &Shapes) -> TypeAnswer {
+        let mut by_shape: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+        for &target in targets {
+            by_shape.entry(shapes.of_object[target as usize]).or_default().push(target);
+        }
+        let mut ways: Vec<(u32, Vec<u32>)> = by_shape.into_iter().collect();
+        ways.sort_unstable_by_key(|(_, targets)| (std::cmp::Reverse(targets.len()), targets.iter().min().copied()));
+        let rest = ways.split_off(ways.len().min(MAX_SIGNATURES));
+        let further = (rest.len() as u64, rest.iter().map(|(_, targets)| targets.len() as u64).sum());
+        let mut signatures: Vec<Signature> =
+            ways.into_par_iter().filter_map(|(shape, targets)| self.signature(shape, targets, tree, shapes)).collect();
+        signatures.sort_by(|a, b| {
+            let key = |signature: &Signature| (signature.pass, signature.length, signature.objects[0]);
+            b.objects.len().cmp(&a.objects.len()).then_with(|| key(a).cmp(&key(b)))
+        });
+        let unreached = group.objects.iter().filter(|&&object| self.distances.pass(object).is_none());
+        TypeAnswer {
+            type_id: group.type_id,
+            count: group.objects.len() as u64,
+            shallow_size: self.size_of(&group.objects),
+            signatures,
+            further,
+            unreached: unreached.map(|&object| self.unreached(object)).collect(),
+        }
+    }
+
+    fn size_of(&self, objects: &[ObjectId]) -> u64 {
+        objects.iter().fold(0u64, |sum, &object| sum.saturating_add(self.heap.graph.shallow_size(object)))
+    }
+
+    fn signature(&self, shape: u32, mut targets: Vec<u32>, tree: &ChainTree, shapes: &Shapes) -> Option<Signature> {
+        // places are in order of distance, then of the dump
+        targets.sort_unstable();
+        let representative = *targets.first()?;
+        let farthest = *targets.last()?;
+        let objects: Vec<ObjectId> = targets.iter().map(|&place| tree.objects[place as usize]).collect();
+        let crowd = Crowd::new(&targets, tree, shapes);
+        let mut places: Vec<u32> = tree.upwards(representative).collect();
+        places.reverse();
+        let steps: Vec<Step> =
+            (0..places.len()).map(|at| self.step(places[at], places.get(at + 1).copied(), tree, shapes, &crowd)).collect();
+        Some(Signature {
+            fingerprint: shapes.fingerprint(&self.heap.graph, shape),
+            root: tree.roots.get(places.first()?)?.clone(),
+            pass: self.distances.pass(objects[0])?,
+            length: places.len() as u64 - 1,
+            longest: tree.upwards(farthest).count() as u64 - 1,
+            equally_short: tree.chain_counts[representative as usize],
+            steps,
+            shallow_size: self.size_of(&objects),
+            objects,
+        })
+    }
+
+    fn step(&self, place: u32, next: Option<u32>, tree: &ChainTree, shapes: &Shapes, crowd: &Crowd) -> Step {
+        let object = tree.objects[place as usize];
+        let reference = next.map(|next| StepReference {
+            name: tree.names[next as usize].clone(),
+            differs: crowd.differs(shapes.of_object[next as usize]),
+        });
+        Step {
+            object,
+            description: self.heap.describe(object),
+            count: crowd.count(shapes.of_object[place as usize]),
+            reference,
+            is_namespace: shapes.is_namespace[place as usize],
+        }
+    }
+
+    fn unreached(&self, object: ObjectId) -> Unreached {
+        let mut referrers = Vec::new();
+        let mut referrer_count = 0;
+        for referrer in self.retaining.referrers(object) {
+            referrer_count += 1;
+            if referrers.len() < REFERRERS_SHOWN {
+                referrers.push((referrer, self.name_of(referrer, object)));
+            }
+        }
+        let reference_count = self.heap.describe(object).reference_count;
+        let held_from_outside = self.held_from_outside(object);
+        Unreached { object, reference_count, referrer_count, referrers, held_from_outside }
+    }
+
+    /// Looks at the holders of an object, nearest first, for one whose reference count is not accounted for.
+    fn held_from_outside(&self, object: ObjectId) -> Option<HeldFromOutside> {
+        let mut seen: FxHashSet<ObjectId> = std::iter::once(object).collect();
+        let mut queue = std::collections::VecDeque::from([(object, 0)]);
+        while let Some((object, distance)) = queue.pop_front() {
+            let found = self.heap.graph.referrers(object).len() as u64;
+            let count = self.heap.describe(object).reference_count.filter(|&count| count < FIRST_IMMORTAL);
+            if let Some(reference_count) = count.filter(|&count| count > found) {
+                return Some(HeldFromOutside { object, distance, reference_count, found });
+            }
+            for referrer in self.retaining.referrers(object) {
+                if seen.len() < HOLDERS_SEARCHED && seen.insert(referrer) {
+                    queue.push_back((referrer, distance + 1));
+                }
+            }
+        }
+        None
+    }
+
+    fn name_of(&self, referrer: ObjectId, object: ObjectId) -> ReferenceName {
+        let mut found: Option<ReferenceName> = None;
+        self.heap.for_each_reference(referrer, |_, target, name| {
+            let is_better = found.as_ref().is_none_or(|known| known.kind == ReferenceKind::Unknown);
+            if target == object && is_better {
+                found = Some(name.clone());
+            }
+        });
+        found.unwrap_or_else(ReferenceName::unknown)
+    }
+}
+
+/// How many objects stand at each place of a signature's chains, and whether the references into that place have one
+/// name. Each object is looked at once.
+struct Crowd {
+    places: FxHashMap<u32, (u64, ReferenceName, bool)>,
+}
+
+impl Crowd {
+    fn new(targets: &[u32], tree: &ChainTree, shapes: &Shapes) -> Self {
+        let mut places: FxHashMap<u32, (u64, ReferenceName, bool)> = FxHashMap::default();
+        let mut seen: FxHashSet<u32> = FxHashSet::default();
+        for &target in targets {
+            for place in tree.upwards(target) {
+                if !seen.insert(place) {
+                    break;
+                }
+                let name = &tree.names[place as usize];
+                let shape = shapes.of_object[place as usize];
+                let (count, first, differs) = places.entry(shape).or_insert_with(|| (0, name.clone(), false));
+                *count += 1;
+                *differs |= first != name;
+            }
+        }
+        Self { places }
+    }
+
+    fn count(&self, shape: u32) -> u64 {
+        self.places.get(&shape).map_or(1, |(count, _, _)| *count)
+    }
+
+    fn differs(&self, shape: u32) -> bool {
+        self.places.get(&shape).is_some_and(|(_, _, differs)| *differs)
+    }
+}

@@ -1,0 +1,291 @@
+//! The answer in words.
+
+use std::collections::BTreeMap;
+
+use super::reading::{ReadStep, read, title, whole_expression};
+use super::{Chains, Signature, TypeAnswer, Unreached};
+use super::{data, pictures};
+use crate::analysis::select::Selection;
+use crate::counts::{bytes_text, counted, grouped};
+use crate::graph::{Heap, RootKind};
+use crate::report::{Block, ChainBlock, ChainStep, Report, Span, Tone};
+
+/// How much to show.
+#[derive(Debug, Clone, Copy)]
+pub struct Detail {
+    /// Signatures shown of each type; the rest is counted.
+    pub limit: usize,
+    /// Show each hop.
+    pub raw: bool,
+}
+
+impl Chains {
+    /// The answer as text, pictures and data.
+    pub fn report(&self, heap: &Heap, selection: &Selection, detail: Detail) -> Report {
+        let mut blocks: Vec<Block> = about_selection(selection, self);
+        for answer in &self.types {
+            blocks.extend(of_type(heap, answer, detail));
+        }
+        blocks.extend(notes(heap).into_iter().map(Block::Note));
+        Report {
+            blocks,
+            pictures: pictures::pictures(heap, self, detail.limit, detail.raw),
+            data: data::data(heap, selection, self),
+        }
+    }
+}
+
+fn about_selection(selection: &Selection, chains: &Chains) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for (asked, types) in &selection.ambiguous {
+        let listed: Vec<String> = types.iter().map(|name| format!("`{name}`")).collect();
+        let list = listed.join(", ");
+        blocks.push(Block::Note(format!(
+            "`{asked}` names {}, each answered apart: {list}",
+            counted(types.len() as u64, "type")
+        )));
+    }
+    for missing in &selection.missing {
+        blocks.push(Block::Headline(vec![Span::plain(if missing.is_id {
+            format!("no object has the id `{}`", missing.asked)
+        } else {
+            format!("no object is of type `{}`", missing.asked)
+        })]));
+        if !missing.nearest.is_empty() {
+            blocks.push(Block::Line(vec![Span::plain("did you mean")]));
+        }
+        for (name, count) in &missing.nearest {
+            blocks.push(Block::Line(vec![
+                Span::plain("  "),
+                Span::new(Tone::Type, name.clone()),
+                Span::new(Tone::Faint, format!("  {}", counted(*count, "object"))),
+            ]));
+        }
+    }
+    if chains.excluded_references > 0 {
+        blocks.push(Block::Note(format!("{} excluded", counted(chains.excluded_references, "reference"))));
+    }
+    blocks
+}
+
+fn of_type(heap: &Heap, answer: &TypeAnswer, detail: Detail) -> Vec<Block> {
+    let ways = answer.signatures.len() as u64 + answer.further.0;
+    let mut headline = vec![
+        Span::new(Tone::Number, grouped(answer.count)),
+        Span::plain(" "),
+        Span::new(Tone::Target, heap.graph.type_name(answer.type_id)),
+        Span::plain(if answer.count == 1 { " is alive" } else { " are alive" }),
+    ];
+    if ways > 0 {
+        headline.push(Span::plain(format!(", held in {}", counted(ways, "way"))));
+    }
+    headline.push(Span::new(Tone::Faint, format!(" · {} shallow", bytes_text(answer.shallow_size))));
+    let mut blocks = vec![Block::Headline(headline)];
+    for (number, signature) in answer.signatures.iter().take(detail.limit).enumerate() {
+        blocks.push(Block::Chain(chain(heap, answer, signature, number + 1, detail)));
+    }
+    let hidden = &answer.signatures[answer.signatures.len().min(detail.limit)..];
+    let objects = hidden.iter().map(|signature| signature.objects.len() as u64).sum::<u64>() + answer.further.1;
+    if objects > 0 {
+        let more = hidden.len() as u64 + answer.further.0;
+        let objects = counted(objects, "object");
+        blocks.push(Block::Note(format!("… {} more, holding {objects} (--limit shows more)", counted(more, "way"))));
+    }
+    blocks.extend(unreached(heap, answer));
+    blocks
+}
+
+fn chain(heap: &Heap, answer: &TypeAnswer, signature: &Signature, number: usize, detail: Detail) -> ChainBlock {
+    let steps = read(heap, signature, detail.raw);
+    ChainBlock {
+        heading: heading(heap, answer, signature, number),
+        steps: steps.iter().flat_map(|step| chain_steps(heap, signature, step, detail)).collect(),
+        notes: chain_notes(heap, signature, &steps, detail),
+    }
+}
+
+fn heading(heap: &Heap, answer: &TypeAnswer, signature: &Signature, number: usize) -> Vec<Span> {
+    let count = signature.objects.len() as u64;
+    let share = if count == answer.count && answer.signatures.len() == 1 {
+        if count == 1 { "the only one".to_owned() } else { format!("all {}", grouped(count)) }
+    } else {
+        format!("{} of {}", grouped(count), grouped(answer.count))
+    };
+    let mut spans = vec![
+        Span::new(Tone::Faint, format!("[{number}] ")),
+        Span::new(Tone::Number, share),
+        Span::plain(" held by "),
+        Span::new(Tone::Root, root_title(heap, signature)),
+    ];
+    let length = if signature.longest > signature.length {
+        format!("{} to {}", grouped(signature.length), counted(signature.longest, "reference"))
+    } else {
+        counted(signature.length, "reference")
+    };
+    spans.push(Span::new(Tone::Faint, format!(" · {length} · {}", signature.fingerprint)));
+    spans
+}
+
+/// The root in words: `module streamlit.config`, `thread frame run`.
+pub fn root_title(heap: &Heap, signature: &Signature) -> String {
+    let kind = signature.root.kind.title();
+    match &signature.root.name {
+        Some(name) => format!("{kind} {name}"),
+        None => {
+            let first = &signature.steps[0];
+            let title = title(heap, first.object, &first.description);
+            if signature.root.kind.word() == "root" { format!("root {title}") } else { format!("{kind} {title}") }
+        }
+    }
+}
+
+fn chain_steps(heap: &Heap, signature: &Signature, step: &ReadStep, detail: Detail) -> Vec<ChainStep> {
+    let hop = &signature.steps[step.step];
+    let is_target = step.expression.is_none();
+    let tone = match () {
+        () if step.step == 0 => Tone::Root,
+        () if is_target => Tone::Target,
+        () => Tone::Type,
+    };
+    let mut object = vec![Span::new(tone, if step.step == 0 { root_object(heap, signature) } else { step.title.clone() })];
+    if is_target && hop.count > 1 {
+        object.push(Span::new(Tone::Number, format!(" ×{}", grouped(hop.count))));
+    }
+    let mut facts = Vec::new();
+    if !is_target && hop.count > 1 {
+        facts.push(format!("×{}", grouped(hop.count)));
+    }
+    facts.push(bytes_text(heap.graph.shallow_size(hop.object)) + if hop.count > 1 { " each" } else { "" });
+    if let Some(length) = hop.description.length.filter(|_| detail.raw) {
+        facts.push(counted(length, "item"));
+    }
+    if let Some(site) = &hop.description.site {
+        facts.push(format!("allocated at {site}"));
+    }
+    if detail.raw || is_target {
+        let id = heap.graph.id_text(hop.object);
+        facts.push(if hop.count > 1 { format!("e.g. {id}") } else { id });
+    }
+    let mut steps = vec![ChainStep {
+        object,
+        object_notes: vec![Span::new(Tone::Faint, facts.join(" · "))],
+        reference: step.expression.clone(),
+        reference_note: through(&step.through),
+    }];
+    if step.repeated > 0 {
+        steps.push(ChainStep {
+            object: vec![Span::new(Tone::Faint, format!("… {} more {}", grouped(step.repeated), step.title))],
+            object_notes: Vec::new(),
+            reference: step.expression.clone(),
+            reference_note: String::new(),
+        });
+    }
+    steps
+}
+
+fn root_object(heap: &Heap, signature: &Signature) -> String {
+    let first = &signature.steps[0];
+    match signature.root.kind {
+        RootKind::Module => root_title(heap, signature),
+        RootKind::Frame => format!("thread {}", title(heap, first.object, &first.description)),
+        RootKind::Other(_) => format!("{} ({})", title(heap, first.object, &first.description), root_title(heap, signature)),
+    }
+}
+
+fn through(passed: &[String]) -> String {
+    if passed.is_empty() { String::new() } else { format!("through {}", passed.join(", ")) }
+}
+
+fn chain_notes(heap: &Heap, signature: &Signature, steps: &[ReadStep], detail: Detail) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !detail.raw && signature.length > 0 {
+        notes.push(whole_expression(heap, signature));
+    }
+    let folded: usize = steps.iter().map(|step| step.through.len()).sum();
+    if folded > 0 && !detail.raw {
+        let what = counted(folded as u64, "plumbing object");
+        notes.push(format!("{what} folded into the references (--raw shows each)"));
+    }
+    if signature.pass > 0 {
+        notes.push("no module leads here: this is the nearest root of another kind".to_owned());
+    }
+    if signature.equally_short > 1 {
+        let others = counted(signature.equally_short - 1, "other chain");
+        let (verb, them) = if signature.equally_short == 2 { ("is", "it") } else { ("are", "them") };
+        notes.push(format!("{others} {verb} equally short; the most telling of {them} is shown"));
+    }
+    notes
+}
+
+/// Objects described one by one when no root reaches them.
+const UNREACHED_SHOWN: usize = 3;
+
+fn unreached(heap: &Heap, answer: &TypeAnswer) -> Vec<Block> {
+    let Some(first) = answer.unreached.first() else { return Vec::new() };
+    let count = answer.unreached.len() as u64;
+    let whose = if count == answer.count { grouped(count) } else { format!("{} of {}", grouped(count), grouped(answer.count)) };
+    let verb = if count == 1 { "is" } else { "are" };
+    let mut blocks = vec![Block::Line(vec![
+        Span::new(Tone::Number, whose),
+        Span::plain(format!(" {verb} not reachable from any root")),
+    ])];
+    let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
+    for (referrer, name) in answer.unreached.iter().flat_map(|object| &object.referrers) {
+        let text = if name.is_wild(false) { name.wildcard().to_owned() } else { name.expression(false) };
+        *kinds.entry(format!("{}{text}", heap.graph.type_name_of(*referrer))).or_default() += 1;
+    }
+    let mut kinds: Vec<(String, u64)> = kinds.into_iter().collect();
+    kinds.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let listed: Vec<String> = kinds.iter().take(6).map(|(kind, count)| format!("{kind} ×{}", grouped(*count))).collect();
+    let referrers = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+    blocks.push(Block::Line(vec![Span::plain("  direct referrers: "), Span::new(Tone::Reference, referrers)]));
+    for object in answer.unreached.iter().take(UNREACHED_SHOWN) {
+        blocks.push(Block::Line(one_unreached(heap, object)));
+    }
+    blocks.extend(outside(heap, first).map(|text| Block::Line(vec![Span::plain(text)])));
+    blocks
+}
+
+fn one_unreached(heap: &Heap, unreached: &Unreached) -> Vec<Span> {
+    let mut text = format!("    {} · {}", heap.graph.id_text(unreached.object), counted(unreached.referrer_count, "referrer"));
+    if let Some(count) = unreached.reference_count {
+        text.push_str(&format!(" · reference count {}", grouped(count)));
+    }
+    let listed = unreached.referrers.iter().map(|(referrer, name)| {
+        format!("{} {}{}", heap.graph.type_name_of(*referrer), heap.graph.id_text(*referrer), name.expression(false))
+    });
+    let listed: Vec<String> = listed.take(4).collect();
+    if !listed.is_empty() {
+        text.push_str(&format!(" · {}", listed.join(", ")));
+    }
+    vec![Span::new(Tone::Faint, text)]
+}
+
+fn outside(heap: &Heap, unreached: &Unreached) -> Option<String> {
+    let held = unreached.held_from_outside.as_ref()?;
+    let title = title(heap, held.object, &heap.describe(held.object));
+    let who = if held.distance == 0 { "it".to_owned() } else { format!("{title} {}", heap.graph.id_text(held.object)) };
+    Some(format!(
+        "  held from outside the dump: {who} has reference count {}, but the dump has {} to it (C code or a stack holds it)",
+        grouped(held.reference_count),
+        counted(held.found, "reference"),
+    ))
+}
+
+/// What the reader should know about the dump and the search.
+pub fn notes(heap: &Heap) -> Vec<String> {
+    let mut notes = heap.damage.facts();
+    let graph = &heap.graph;
+    if graph.roots().is_empty() {
+        notes.push("this dump marks no roots and has no modules, so that nothing can be reached".to_owned());
+    } else if !heap.about.has_marked_roots {
+        notes.push(format!("this dump marks no roots: its {} stand in for them", counted(graph.roots().len() as u64, "module")));
+    }
+    if !heap.about.has_reference_names {
+        notes.push("this dump does not name references: only names that follow from their order are shown".to_owned());
+    }
+    for (what, count) in &heap.about.unseen {
+        notes.push(format!("the capture could not see {what}: {}", grouped(*count)));
+    }
+    notes
+}

@@ -1,0 +1,11 @@
+//! Questions to a heap, one a file: options in, an answer of plain data out, and at its foot how the answer is reported.
+
+pub mod chains;
+pub mod distances;
+pub mod exclude;
+pub mod export;
+pub mod origin;
+pub mod overview;
+pub mod pattern;
+pub mod retaining;
+pub mod select;

@@ -1,0 +1,117 @@
+//! Whose code is a root: the program's own, a third party's, or the standard library's?
+//!
+//! A module is placed by its `__file__`: under `site-packages` or `dist-packages` it is third-party; under the
+//! interpreter's `lib/python3.x`, frozen, or without a file although other modules have one, it is the standard
+//! library's; anything else is the program's own. Where the dump has no file, the name decides: `__main__` is the
+//! program's, the names of the standard library are its own, all others count as third-party.
+
+use crate::graph::{Heap, ObjectId, ReferenceKind, RootKind};
+
+/// Whose code it is, the most telling first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// The program itself, or the package of the objects asked for.
+    Own,
+    /// An installed package.
+    ThirdParty,
+    /// Part of Python.
+    StandardLibrary,
+}
+
+/// The first part of a dotted name.
+pub fn package(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+/// Whose code the root at `object` is.
+pub fn origin_of_root(heap: &Heap, object: ObjectId, kind: &RootKind, name: &str) -> Origin {
+    let file = match kind {
+        RootKind::Module => file_of_module(heap, object),
+        RootKind::Frame => heap.describe(object).value,
+        RootKind::Other(_) => None,
+    };
+    match file {
+        Some(file) => origin_of_file(&file, name),
+        None => origin_of_name(name),
+    }
+}
+
+fn origin_of_file(file: &str, name: &str) -> Origin {
+    let file = file.replace('\\', "/");
+    if file.contains("/site-packages/") || file.contains("/dist-packages/") {
+        return Origin::ThirdParty;
+    }
+    let in_library = file.split('/').any(|part| part.starts_with("python3.") || part.starts_with("python2."))
+        && file.contains("/lib");
+    if in_library || file.starts_with('<') || file.contains("python3") && file.contains(".zip/") {
+        return Origin::StandardLibrary;
+    }
+    if is_standard(name) { Origin::StandardLibrary } else { Origin::Own }
+}
+
+fn origin_of_name(name: &str) -> Origin {
+    match package(name) {
+        "__main__" | "__mp_main__" => Origin::Own,
+        _ if is_standard(name) => Origin::StandardLibrary,
+        _ => Origin::ThirdParty,
+    }
+}
+
+fn is_standard(name: &str) -> bool {
+    let package = package(name);
+    STANDARD_LIBRARY.binary_search(&package).is_ok() || package.strip_prefix('_').is_some_and(is_public_standard)
+}
+
+fn is_public_standard(package: &str) -> bool {
+    STANDARD_LIBRARY.binary_search(&package).is_ok() || ACCELERATORS.contains(&package)
+}
+
+/// The value of `__file__` in the module's dictionary.
+fn file_of_module(heap: &Heap, module: ObjectId) -> Option<String> {
+    let mut dictionary = None;
+    heap.for_each_reference(module, |_, target, name| {
+        if name.kind == ReferenceKind::Namespace {
+            dictionary = Some(target);
+        }
+    });
+    let mut file = None;
+    heap.for_each_reference(dictionary?, |_, target, name| {
+        if name.kind == ReferenceKind::Value && name.attribute(true) == Some("__file__") {
+            file = Some(target);
+        }
+    });
+    heap.describe(file?).value
+}
+
+/// C modules of the standard library whose names are no public module's with an underscore in front.
+const ACCELERATORS: [&str; 22] = [
+    "abc_data", "ast", "bootlocale", "bootsubprocess", "codecs_hk", "distutils_hack", "elementtree", "frozen_importlib",
+    "frozen_importlib_external", "imp", "md5", "multibytecodec", "multiprocessing", "osx_support", "posixshmem",
+    "posixsubprocess", "sha1", "sha2", "sitebuiltins", "sysconfigdata", "thread", "winapi",
+];
+
+/// Top-level modules of the standard library of CPython 3.8 to 3.15, sorted.
+const STANDARD_LIBRARY: [&str; 225] = [
+    "__future__", "abc", "aifc", "annotationlib", "antigravity", "argparse", "array", "ast", "asynchat", "asyncio",
+    "asyncore", "atexit", "audioop", "base64", "bdb", "binascii", "binhex", "bisect", "builtins", "bz2", "cProfile",
+    "calendar", "cgi", "cgitb", "chunk", "cmath", "cmd", "code", "codecs", "codeop", "collections", "colorsys",
+    "compileall", "compression", "concurrent", "configparser", "contextlib", "contextvars", "copy", "copyreg", "crypt",
+    "csv", "ctypes", "curses", "dataclasses", "datetime", "dbm", "decimal", "difflib", "dis", "distutils", "doctest",
+    "dummy_threading", "email", "encodings", "ensurepip", "enum", "errno", "faulthandler", "fcntl", "filecmp",
+    "fileinput", "fnmatch", "formatter", "fractions", "ftplib", "functools", "gc", "genericpath", "getopt", "getpass",
+    "gettext", "glob", "graphlib", "grp", "gzip", "hashlib", "heapq", "hmac", "html", "http", "idlelib", "imaplib",
+    "imghdr", "imp", "importlib", "inspect", "io", "ipaddress", "itertools", "json", "keyword", "lib2to3", "linecache",
+    "locale", "logging", "lzma", "mailbox", "mailcap", "marshal", "math", "mimetypes", "mmap", "modulefinder", "msilib",
+    "msvcrt", "multiprocessing", "netrc", "nis", "nntplib", "nt", "ntpath", "nturl2path", "numbers", "opcode",
+    "operator", "optparse", "os", "ossaudiodev", "parser", "pathlib", "pdb", "pickle", "pickletools", "pipes", "pkgutil",
+    "platform", "plistlib", "poplib", "posix", "posixpath", "pprint", "profile", "pstats", "pty", "pwd", "py_compile",
+    "pyclbr", "pydoc", "pydoc_data", "pyexpat", "queue", "quopri", "random", "re", "readline", "reprlib", "resource",
+    "rlcompleter", "runpy", "sched", "secrets", "select", "selectors", "shelve", "shlex", "shutil", "signal", "site",
+    "smtpd", "smtplib", "sndhdr", "socket", "socketserver", "spwd", "sqlite3", "sre_compile", "sre_constants",
+    "sre_parse", "ssl", "stat", "statistics", "string", "stringprep", "struct", "subprocess", "sunau", "symbol",
+    "symtable", "sys", "sysconfig", "syslog", "tabnanny", "tarfile", "telnetlib", "tempfile", "termios", "textwrap",
+    "this", "threading", "time", "timeit", "tkinter", "token", "tokenize", "tomllib", "trace", "traceback",
+    "tracemalloc", "tty", "turtle", "turtledemo", "types", "typing", "unicodedata", "unittest", "urllib", "uu", "uuid",
+    "venv", "warnings", "wave", "weakref", "webbrowser", "winreg", "winsound", "wsgiref", "xdrlib", "xml", "xmlrpc",
+    "zipapp", "zipfile", "zipimport", "zlib", "zoneinfo",
+];

@@ -1,0 +1,169 @@
+//! What can be typed. The doc comments are the help and the manual.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Who keeps these objects alive? Answers from a heap dump, offline.
+///
+/// Shows the shortest chains of references from roots (modules, thread frames) to the objects of a type, grouped by the
+/// way in which they are held, and draws each way as a picture.
+#[derive(Debug, Parser)]
+#[command(
+    name = "retainers",
+    version,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}")
+)]
+pub struct Cli {
+    /// Another question than the main one.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The main question.
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+const EXAMPLES: &str = "Examples:
+  retainers dump.jsonl.zst --type SessionState      who keeps SessionState alive; pictures beside
+  retainers dump.jsonl --type 'app.models.*' --no-files
+  retainers dump.jsonl --id 0x7fc0a43da7c0 --raw    every hop to one object
+  retainers dump.jsonl                              what is in the dump
+  retainers export dump.jsonl -o objects.csv        one row an object, for pandas";
+
+const EXIT_CODES: &str = "Exit codes:
+  0  found
+  1  nothing matched
+  2  failure: unreadable dump, bad argument, unwritable file";
+
+/// Questions beside the main one.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write one row an object: address, type, shallow size, distance from the nearest module root
+    Export(Export),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// The main question.
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// The heap dump: plain, gzip or zstd, of any known format; `-` reads standard input
+    #[arg(value_name = "DUMP", value_hint = ValueHint::FilePath)]
+    pub dump: Option<PathBuf>,
+    /// Objects of this type: a qualified name, a bare class name, or a glob over qualified names
+    #[arg(short, long = "type", value_name = "NAME")]
+    pub types: Vec<String>,
+    /// The object with this address, decimal or hexadecimal
+    #[arg(long = "id", value_name = "ADDRESS")]
+    pub ids: Vec<String>,
+    /// Only these roots, in one search: kinds (`module`, `frame`, …, `all`), or `KIND:NAME` with globs
+    ///
+    /// Without this, modules are asked first; what no module leads to is searched from thread frames, and what is left
+    /// from all other roots.
+    #[arg(long, value_name = "KINDS")]
+    pub roots: Vec<String>,
+    /// Do not follow references that match OWNER.NAME, such as `sys.modules` or `*.__globals__`
+    ///
+    /// OWNER is a type (qualified or bare) or a module's name, NAME an attribute; both may have `*` and `?`.
+    #[arg(long, value_name = "OWNER.NAME")]
+    pub exclude: Vec<String>,
+    /// Show every hop: no folding of dictionaries, tuples and cells
+    #[arg(long)]
+    pub raw: bool,
+    /// Ways shown and drawn of each type; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub limit: usize,
+    /// What to make; text and JSON go to standard output, pictures into files
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_value = "text,dot,png")]
+    pub format: Vec<OutputFormat>,
+    /// Directory for the files
+    #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+    /// Write no files
+    #[arg(long)]
+    pub no_files: bool,
+    /// What draws SVG and PNG
+    #[arg(long, value_enum, default_value_t = Renderer::Embedded)]
+    pub renderer: Renderer,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened")]
+    pub common: Common,
+}
+
+/// What all questions understand.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Refuse a damaged dump instead of reading it as far as it goes
+    #[arg(long)]
+    pub strict: bool,
+    /// Threads; 0 for one a core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// No progress, no remarks on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Colours: on a terminal only, always, or never
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+/// `retainers export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The heap dump; `-` reads standard input
+    #[arg(value_name = "DUMP", value_hint = ValueHint::FilePath)]
+    pub dump: PathBuf,
+    /// Where to write: a file ending in `.csv` or `.jsonl`; `-` writes CSV to standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Count the distance from these roots instead of modules (as for the main question)
+    #[arg(long, value_name = "KINDS")]
+    pub roots: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened")]
+    pub common: Common,
+}
+
+/// An output of the main question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Words on standard output
+    Text,
+    /// A Graphviz file for each way
+    Dot,
+    /// A drawing for each way, scalable
+    Svg,
+    /// A drawing for each way
+    Png,
+    /// The whole answer for machines, on standard output (into a file beside the pictures when text is asked for too)
+    Json,
+}
+
+/// What draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Renderer {
+    /// Built in; needs nothing
+    Embedded,
+    /// The system's `dot`
+    Graphviz,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// When standard output is a terminal and NO_COLOR is not set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}

@@ -1,0 +1,256 @@
+//! The command line: what was typed becomes a question, its answer becomes outputs, and the exit code says how it went.
+
+pub mod args;
+mod bar;
+mod files;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser};
+use rayon::prelude::*;
+
+use self::args::{Ask, Cli, Colour, Command, Common, Export, OutputFormat, Renderer};
+use self::bar::Bar;
+use crate::analysis::chains::{Detail, Options, chains};
+use crate::analysis::distances::RootChoice;
+use crate::analysis::exclude::ReferencePattern;
+use crate::analysis::export::{Rows, export};
+use crate::analysis::overview::overview;
+use crate::analysis::select::{Query, select};
+use crate::error::{Error, Result};
+use crate::graph::Heap;
+use crate::present::{DRAWINGS, Drawing, json, text};
+use crate::progress::{Phase, Progress};
+use crate::report::Report;
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(Error::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The error and its causes on standard error.
+fn complain(error: &Error) {
+    let mut text = text::harmless_lines(&error.to_string());
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {}", text::harmless(&error.to_string())));
+        cause = error.source();
+    }
+    anstream::eprintln!("retainers: {text}");
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Some(Command::Export(asked)) => run_export(&asked),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "retainers", &mut script);
+            print_bytes(&script)
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Error::Output)?;
+            print_bytes(&page)
+        }
+        None => run_ask(&cli.ask),
+    }
+}
+
+fn print_bytes(bytes: &[u8]) -> Result<ExitCode> {
+    io::stdout().lock().write_all(bytes).map_err(Error::Output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_ask(ask: &Ask) -> Result<ExitCode> {
+    let Some(dump) = &ask.dump else {
+        return Err(Error::Usage("name a heap dump: retainers DUMP --type NAME".to_owned()));
+    };
+    let options = Options {
+        roots: root_choice(&ask.roots)?,
+        exclude: ask.exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?,
+    };
+    let query = Query { types: ask.types.clone(), ids: ask.ids.clone() };
+    in_pool(&ask.common, |progress| {
+        let heap = load(dump, &ask.common, progress)?;
+        progress.start(Phase::Search, 0);
+        let limit = if ask.limit == 0 { usize::MAX } else { ask.limit };
+        if query.types.is_empty() && query.ids.is_empty() {
+            let report = overview(&heap).report(&heap, limit.max(20));
+            return Ok((report, true));
+        }
+        let selection = select(&heap.graph, &query);
+        let answer = chains(&heap, &selection, &options);
+        let report = answer.report(&heap, &selection, Detail { limit, raw: ask.raw });
+        Ok((report, !answer.types.is_empty()))
+    })
+    .and_then(|(report, found, progress)| {
+        present(ask, &report, &progress)?;
+        Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    })
+}
+
+/// Runs `work` on its own threads, under a progress bar.
+fn in_pool<T: Send>(
+    common: &Common,
+    work: impl FnOnce(&Progress) -> Result<(T, bool)> + Send,
+) -> Result<(T, bool, Arc<Progress>)> {
+    let progress = Arc::new(Progress::default());
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(common.threads)
+        .build()
+        .map_err(|cause| Error::Usage(format!("cannot start threads: {cause}")))?;
+    let bar = Bar::watch(&progress, common.quiet);
+    let done = pool.install(|| work(&progress));
+    drop(bar);
+    done.map(|(value, flag)| (value, flag, progress))
+}
+
+fn root_choice(words: &[String]) -> Result<RootChoice> {
+    if words.is_empty() { Ok(RootChoice::default()) } else { RootChoice::parse(words) }
+}
+
+fn load(dump: &Path, common: &Common, progress: &Progress) -> Result<Heap> {
+    let heap = crate::format::open(dump, progress)?;
+    let facts = heap.damage.facts();
+    if common.strict && !facts.is_empty() {
+        return Err(Error::Damaged { facts });
+    }
+    Ok(heap)
+}
+
+/// Writes the answer in the formats that were asked for.
+fn present(ask: &Ask, report: &Report, progress: &Arc<Progress>) -> Result<()> {
+    let wants = |format| ask.format.contains(&format);
+    if wants(OutputFormat::Text) {
+        print_text(report, ask.common.color)?;
+    } else if wants(OutputFormat::Json) {
+        let mut out = BufWriter::new(io::stdout().lock());
+        json::write(report, &mut out).and_then(|()| out.flush()).map_err(Error::Output)?;
+    }
+    if ask.no_files {
+        return Ok(());
+    }
+    let bar = Bar::watch(progress, ask.common.quiet);
+    progress.start(Phase::Draw, report.pictures.len() as u64);
+    let written = write_files(ask, report, progress);
+    drop(bar);
+    for path in written? {
+        if !ask.common.quiet {
+            anstream::eprintln!("wrote {}", text::harmless(&path.display().to_string()));
+        }
+    }
+    Ok(())
+}
+
+fn print_text(report: &Report, colour: Colour) -> Result<()> {
+    let stdout = io::stdout().lock();
+    let choice = match colour {
+        Colour::Auto => anstream::AutoStream::choice(&stdout),
+        Colour::Always => anstream::ColorChoice::Always,
+        Colour::Never => anstream::ColorChoice::Never,
+    };
+    let layout = text::Layout {
+        width: stdout.is_terminal().then(terminal_width).flatten(),
+        colour: choice != anstream::ColorChoice::Never,
+    };
+    let mut out = BufWriter::new(stdout);
+    text::write(report, layout, &mut out).and_then(|()| out.flush()).map_err(Error::Output)
+}
+
+fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
+}
+
+/// Writes the pictures, and the JSON when text took standard output. Returns what was written.
+fn write_files(ask: &Ask, report: &Report, progress: &Progress) -> Result<Vec<PathBuf>> {
+    let drawings: Vec<&Drawing> = DRAWINGS.iter().filter(|drawing| ask.format.contains(&format_of(drawing))).collect();
+    let json_too = ask.format.contains(&OutputFormat::Json) && ask.format.contains(&OutputFormat::Text);
+    if (report.pictures.is_empty() || drawings.is_empty()) && !json_too {
+        return Ok(Vec::new());
+    }
+    files::make_directory(&ask.output)?;
+    let mut written = Vec::new();
+    if json_too {
+        let path = ask.output.join("retainers.json");
+        files::write_whole(&path, |out| json::write(report, out))?;
+        written.push(path);
+    }
+    let drawn: Vec<Vec<PathBuf>> = report
+        .pictures
+        .par_iter()
+        .map(|picture| {
+            let paths: Result<Vec<PathBuf>> = drawings
+                .iter()
+                .map(|drawing| {
+                    let path = ask.output.join(format!("{}.{}", picture.name, drawing.extension));
+                    let bytes = draw(ask, drawing, picture)?;
+                    files::write_whole(&path, |out| out.write_all(&bytes))?;
+                    Ok(path)
+                })
+                .collect();
+            progress.advance(1);
+            paths
+        })
+        .collect::<Result<_>>()?;
+    written.extend(drawn.into_iter().flatten());
+    Ok(written)
+}
+
+fn format_of(drawing: &Drawing) -> OutputFormat {
+    match drawing.extension {
+        "dot" => OutputFormat::Dot,
+        "svg" => OutputFormat::Svg,
+        _ => OutputFormat::Png,
+    }
+}
+
+/// Seconds that the system's `dot` may take for a picture.
+const GRAPHVIZ_LIMIT: Duration = Duration::from_secs(20);
+
+fn draw(ask: &Ask, drawing: &Drawing, picture: &crate::report::Picture) -> Result<Vec<u8>> {
+    if ask.renderer == Renderer::Graphviz
+        && let Some(by_graphviz) = drawing.by_graphviz
+    {
+        match by_graphviz(picture, GRAPHVIZ_LIMIT) {
+            Ok(bytes) => return Ok(bytes),
+            Err(reason) => {
+                anstream::eprintln!("retainers: {}; drawn by the embedded renderer", text::harmless(&reason));
+            }
+        }
+    }
+    (drawing.write)(picture).map_err(|reason| Error::Draw { name: picture.name.clone(), reason })
+}
+
+fn run_export(asked: &Export) -> Result<ExitCode> {
+    let rows = match asked.output.extension().and_then(|extension| extension.to_str()) {
+        _ if asked.output.as_os_str() == "-" => Rows::Csv,
+        Some("csv") => Rows::Csv,
+        Some("jsonl" | "ndjson") => Rows::JsonLines,
+        _ => return Err(Error::Usage("the file to export to ends in `.csv` or `.jsonl`, or is `-`".to_owned())),
+    };
+    let choice = root_choice(&asked.roots)?;
+    let (heap, _, _) = in_pool(&asked.common, |progress| Ok((load(&asked.dump, &asked.common, progress)?, true)))?;
+    if asked.output.as_os_str() == "-" {
+        let mut out = BufWriter::new(io::stdout().lock());
+        export(&heap, &choice, rows, &mut out).and_then(|()| out.flush()).map_err(Error::Output)?;
+    } else {
+        files::write_whole(&asked.output, |out| export(&heap, &choice, rows, out))?;
+    }
+    if !asked.common.quiet {
+        for fact in heap.damage.facts() {
+            anstream::eprintln!("note: {}", text::harmless(&fact));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

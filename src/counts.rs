@@ -1,0 +1,42 @@
+//! Counts and sizes in words.
+
+/// `1 root`, `31 roots`, with thousands separated.
+pub fn counted(count: u64, what: &str) -> String {
+    let plural = match what {
+        _ if count == 1 => what.to_owned(),
+        _ if what.ends_with('y') && !what.ends_with("ay") && !what.ends_with("ey") => {
+            format!("{}ies", &what[..what.len() - 1])
+        }
+        _ => format!("{what}s"),
+    };
+    format!("{} {plural}", grouped(count))
+}
+
+/// `1,234,567`.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size for people: `72 B`, `405.7 KiB`.
+pub fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}

@@ -1,0 +1,83 @@
+//! The one error of the crate, named by the stage at which the work had to stop.
+
+use std::path::PathBuf;
+
+/// Why an answer could not be given.
+///
+/// Damage that can be worked around (broken lines, dangling references) is no error: it is counted in
+/// [`Damage`](crate::graph::Damage) and shown as notes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The dump could not be opened or read.
+    #[error("cannot read `{}`", path.display())]
+    Open {
+        /// What was asked for; `-` is standard input.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// No reader knows these bytes.
+    #[error("`{name}` is not a heap dump that I know: it starts with {start}\nknown formats: {known}")]
+    UnknownFormat {
+        /// The file, for the message.
+        name: String,
+        /// The first bytes, printable.
+        start: String,
+        /// The formats known, comma separated.
+        known: String,
+    },
+    /// The dump is of a known format, but says something that cannot be used.
+    #[error("{format}, byte {offset}: {reason}")]
+    Malformed {
+        /// The format as which the bytes were read.
+        format: &'static str,
+        /// Offset of the first byte that does not fit, in the decompressed dump.
+        offset: u64,
+        /// What was expected or is not supported.
+        reason: String,
+    },
+    /// `--strict` was given and the dump is damaged.
+    #[error("the dump is damaged, and --strict was given: {}", facts.join("; "))]
+    Damaged {
+        /// Each kind of damage, counted.
+        facts: Vec<String>,
+    },
+    /// More than the id width can number.
+    #[error("too large: {what} ({count}); at most {limit} are supported")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        count: u64,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// An argument has no meaning.
+    #[error("{0}")]
+    Usage(String),
+    /// An output file could not be written; nothing is left under its final name.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A picture could not be drawn.
+    #[error("cannot draw `{name}`: {reason}")]
+    Draw {
+        /// The picture.
+        name: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Standard output could not be written.
+    #[error("cannot write the answer")]
+    Output(#[source] std::io::Error),
+}
+
+/// The result of anything that can stop for an [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,262 @@
+//! The heap as a frozen graph: columns of objects, references forward and backward, roots.
+//!
+//! n objects, m references. A [`HeapGraph`] is built once by a [`GraphBuilder`] and never changes: it is `Sync`, computes
+//! nothing lazily, and whatever is derived from it is returned, not stored in it. Text stays in the dump: an object knows
+//! the place of its record, and a [`Records`] reads names and values from there for what is shown.
+
+pub mod address;
+pub mod builder;
+pub mod csr;
+pub mod heap;
+pub mod id;
+pub mod names;
+pub mod petgraph;
+pub mod reference;
+
+pub use builder::{GraphBuilder, ObjectTable};
+pub use heap::{About, Damage, Description, Heap, Records, ReferenceSlot};
+pub use id::{ObjectId, TypeId};
+pub use reference::{ReferenceKind, ReferenceName};
+
+use address::AddressIndex;
+use csr::Csr;
+use names::Names;
+
+/// A root: an object that lives because of where it is known, not because another object holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// The object that is held.
+    pub object: ObjectId,
+    /// What holds it.
+    pub kind: RootKind,
+    /// The module's name, the function of the frame; `None` where the dump does not say.
+    pub name: Option<Box<str>>,
+}
+
+/// What makes an object a root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RootKind {
+    /// A module in `sys.modules`.
+    Module,
+    /// The frame of a running thread.
+    Frame,
+    /// Any other kind, named by the dump: `builtin`, `atexit`, `signal`, `task`, `context`, `exception`, `native`, …
+    Other(Box<str>),
+}
+
+impl RootKind {
+    /// The kind that a dump calls `word`.
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "module" => Self::Module,
+            "frame" | "thread" => Self::Frame,
+            _ => Self::Other(word.into()),
+        }
+    }
+
+    /// What a dump and the JSON answer call it.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Module => "module",
+            Self::Frame => "frame",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// The kind in words for people: `thread frame`.
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Frame => "thread frame",
+            _ => self.word(),
+        }
+    }
+}
+
+/// A reference that does not keep its target alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WeakReference {
+    /// Who refers.
+    pub source: ObjectId,
+    /// To whom.
+    pub target: ObjectId,
+}
+
+/// Sizes of objects in bytes: four bytes each, the few that do not fit in a table beside them.
+#[derive(Debug, Default)]
+pub struct Sizes {
+    narrow: Vec<u32>,
+    /// Sorted by row.
+    wide: Vec<(u32, u64)>,
+}
+
+impl Sizes {
+    /// Appends a size.
+    pub fn push(&mut self, size: u64) {
+        let narrow = u32::try_from(size).unwrap_or(u32::MAX);
+        if narrow == u32::MAX {
+            let row = u32::try_from(self.narrow.len()).unwrap_or(u32::MAX);
+            self.wide.push((row, size));
+        }
+        self.narrow.push(narrow);
+    }
+
+    /// The size in `row`, bytes.
+    pub fn get(&self, row: usize) -> u64 {
+        match self.narrow[row] {
+            u32::MAX => {
+                let wide = self.wide.binary_search_by_key(&row, |(row, _)| *row as usize);
+                wide.map_or(u64::from(u32::MAX), |place| self.wide[place].1)
+            }
+            narrow => u64::from(narrow),
+        }
+    }
+
+    /// How many sizes there are.
+    pub fn len(&self) -> usize {
+        self.narrow.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.narrow.is_empty()
+    }
+}
+
+/// A frozen heap: columns of n entries, references of m entries, roots.
+#[derive(Debug)]
+pub struct HeapGraph {
+    /// Address of each object; n entries, distinct.
+    addresses: Vec<u64>,
+    /// Type of each object; n entries.
+    types: Vec<TypeId>,
+    /// Shallow size of each object in bytes; n entries.
+    sizes: Sizes,
+    /// Byte offset of each object's record in the decompressed dump; n entries.
+    places: Vec<u64>,
+    /// Strong references by holder, in dump order.
+    forward: Csr,
+    /// Strong references by target.
+    reverse: Csr,
+    /// References that do not retain.
+    weak: Vec<WeakReference>,
+    /// Bytes held outside the heap (array buffers), for the few objects that have them; sorted by object.
+    external: Vec<(ObjectId, u64)>,
+    /// Qualified type names, `builtins.` left out.
+    type_names: Names,
+    /// In dump order.
+    roots: Vec<Root>,
+    index: AddressIndex,
+    /// Texts of ids that are no numbers; the address of such an object is `first_named` plus its place here.
+    named_ids: Vec<Box<str>>,
+    first_named: u64,
+}
+
+impl HeapGraph {
+    /// How many objects there are: n.
+    pub fn object_count(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// How many strong references there are, parallel ones counted each: m.
+    pub fn reference_count(&self) -> usize {
+        self.forward.reference_count()
+    }
+
+    /// All objects in dump order.
+    pub fn objects(&self) -> impl ExactSizeIterator<Item = ObjectId> + use<> {
+        (0..self.object_count()).map(ObjectId::at)
+    }
+
+    /// The address of an object; made up where the dump's ids are no numbers (see [`HeapGraph::id_text`]).
+    pub fn address(&self, object: ObjectId) -> u64 {
+        self.addresses[object.index()]
+    }
+
+    /// The object's id as a person would paste it: hexadecimal address, or the dump's own text.
+    pub fn id_text(&self, object: ObjectId) -> String {
+        let address = self.address(object);
+        self.named_id(object).map_or_else(|| format!("{address:#x}"), ToOwned::to_owned)
+    }
+
+    /// The dump's own text for an object whose id is no number.
+    pub fn named_id(&self, object: ObjectId) -> Option<&str> {
+        let place = self.address(object).checked_sub(self.first_named)?;
+        self.named_ids.get(usize::try_from(place).ok()?).map(AsRef::as_ref)
+    }
+
+    /// The object at `address`.
+    pub fn object_at(&self, address: u64) -> Option<ObjectId> {
+        self.index.row(address).map(ObjectId)
+    }
+
+    /// The object whose id is `text`, where ids are no numbers.
+    pub fn object_named(&self, text: &str) -> Option<ObjectId> {
+        let place = self.named_ids.iter().position(|id| &**id == text)?;
+        self.object_at(self.first_named + place as u64)
+    }
+
+    /// The type of an object.
+    pub fn type_of(&self, object: ObjectId) -> TypeId {
+        self.types[object.index()]
+    }
+
+    /// The qualified name of an object's type; built-in types without `builtins.`.
+    pub fn type_name_of(&self, object: ObjectId) -> &str {
+        self.type_name(self.type_of(object))
+    }
+
+    /// The qualified name of a type.
+    pub fn type_name(&self, type_id: TypeId) -> &str {
+        self.type_names.get(type_id.0)
+    }
+
+    /// All types that occurred, in order of first appearance.
+    pub fn types(&self) -> impl Iterator<Item = (TypeId, &str)> {
+        (0..).map(TypeId).zip(self.type_names.iter())
+    }
+
+    /// The object's own size in bytes, without what it holds.
+    pub fn shallow_size(&self, object: ObjectId) -> u64 {
+        self.sizes.get(object.index())
+    }
+
+    /// Bytes that the object holds outside the heap.
+    pub fn external_size(&self, object: ObjectId) -> u64 {
+        self.external.binary_search_by_key(&object, |(object, _)| *object).map_or(0, |place| self.external[place].1)
+    }
+
+    /// Byte offset of the object's record in the decompressed dump.
+    pub fn place(&self, object: ObjectId) -> u64 {
+        self.places[object.index()]
+    }
+
+    /// Strong references by holder.
+    pub fn forward(&self) -> &Csr {
+        &self.forward
+    }
+
+    /// Strong references by target.
+    pub fn reverse(&self) -> &Csr {
+        &self.reverse
+    }
+
+    /// The objects that `object` refers to, in dump order, parallel references each.
+    pub fn referents(&self, object: ObjectId) -> impl ExactSizeIterator<Item = ObjectId> + DoubleEndedIterator + Clone + '_ {
+        self.forward.row(object).iter().map(|&target| ObjectId(target))
+    }
+
+    /// The objects that refer to `object`, in dump order, parallel references each.
+    pub fn referrers(&self, object: ObjectId) -> impl ExactSizeIterator<Item = ObjectId> + DoubleEndedIterator + Clone + '_ {
+        self.reverse.row(object).iter().map(|&source| ObjectId(source))
+    }
+
+    /// References that do not retain.
+    pub fn weak_references(&self) -> &[WeakReference] {
+        &self.weak
+    }
+
+    /// The roots in dump order; one object may be a root several times.
+    pub fn roots(&self) -> &[Root] {
+        &self.roots
+    }
+}

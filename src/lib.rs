@@ -1,0 +1,10 @@
+pub mod analysis;
+pub mod cli;
+pub mod counts;
+pub mod error;
+pub mod format;
+pub mod graph;
+pub mod present;
+pub mod progress;
+pub mod report;
+pub mod source;

@@ -1,0 +1,5 @@
+//! The `retainers` command.
+
+fn main() -> std::process::ExitCode {
+    retainers::cli::main()
+}

@@ -1,0 +1,211 @@
+//! Text for a terminal or a file: root on top, two lines a hop, foreign text made harmless.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::counts::{bytes_text, grouped};
+use crate::report::{Block, Cell, ChainBlock, ChainStep, Report, Span, Table, Tone};
+
+/// How text is laid out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Layout {
+    /// Columns of the terminal; longer lines are wrapped. `None` for files and pipes: nothing is wrapped.
+    pub width: Option<usize>,
+    /// Whether to write colours.
+    pub colour: bool,
+}
+
+/// Writes the blocks of a report.
+///
+/// # Errors
+/// What the writer reports.
+pub fn write(report: &Report, layout: Layout, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page { layout, out };
+    let mut previous_is_note = false;
+    for (place, block) in report.blocks.iter().enumerate() {
+        let is_note = matches!(block, Block::Note(_));
+        let stands_apart = matches!(block, Block::Headline(_) | Block::Chain(_) | Block::Table(_));
+        if place > 0 && (stands_apart || is_note && !previous_is_note) {
+            writeln!(page.out)?;
+        }
+        page.block(block)?;
+        previous_is_note = is_note;
+    }
+    Ok(())
+}
+
+struct Page<'a> {
+    layout: Layout,
+    out: &'a mut dyn Write,
+}
+
+/// Columns below which wrapping would do more harm than a long line.
+const NARROWEST: usize = 30;
+
+impl Page<'_> {
+    fn block(&mut self, block: &Block) -> io::Result<()> {
+        match block {
+            Block::Headline(spans) => self.line("", "  ", spans, true),
+            Block::Line(spans) => self.line("", "    ", spans, false),
+            Block::Note(text) => self.line("", "  ", &[Span::new(Tone::Faint, format!("note: {text}"))], false),
+            Block::Chain(chain) => self.chain(chain),
+            Block::Table(table) => self.table(table),
+        }
+    }
+
+    fn chain(&mut self, chain: &ChainBlock) -> io::Result<()> {
+        self.line("", "    ", &chain.heading, true)?;
+        let last = chain.steps.len().saturating_sub(1);
+        for (place, step) in chain.steps.iter().enumerate() {
+            let prefix = match place {
+                0 => "  ",
+                _ if place == last => "  ╰▶ ",
+                _ => "  ├ ",
+            };
+            self.step(prefix, if place == last { "       " } else { "  │     " }, step)?;
+        }
+        for note in &chain.notes {
+            self.line("     ", "       ", &[Span::new(Tone::Faint, note.clone())], false)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, prefix: &str, hanging: &str, step: &ChainStep) -> io::Result<()> {
+        let mut spans = step.object.clone();
+        if !step.object_notes.is_empty() {
+            spans.push(Span::plain("  "));
+            spans.extend_from_slice(&step.object_notes);
+        }
+        self.line(prefix, hanging, &spans, false)?;
+        let Some(reference) = &step.reference else { return Ok(()) };
+        let mut spans = vec![Span::new(Tone::Reference, reference.clone())];
+        if !step.reference_note.is_empty() {
+            spans.push(Span::new(Tone::Faint, format!("  {}", step.reference_note)));
+        }
+        self.line("  │ ", "  │     ", &spans, false)
+    }
+
+    /// Writes a line, wrapped to the width: at a blank, dot or bracket where there is one.
+    fn line(&mut self, prefix: &str, hanging: &str, spans: &[Span], is_bold: bool) -> io::Result<()> {
+        let width = self.layout.width.unwrap_or(usize::MAX).max(NARROWEST);
+        let letters: Vec<(char, Tone)> = spans
+            .iter()
+            .flat_map(|span| {
+                let tone = span.tone;
+                harmless(&span.text).chars().collect::<Vec<_>>().into_iter().map(move |letter| (letter, tone))
+            })
+            .collect();
+        let mut rest = letters.as_slice();
+        let mut indent = prefix;
+        loop {
+            let room = width.saturating_sub(indent.width());
+            let cut = fitting(rest, room);
+            let (now, later) = rest.split_at(cut);
+            self.letters(indent, now, is_bold)?;
+            if later.is_empty() {
+                return Ok(());
+            }
+            rest = later;
+            indent = hanging;
+        }
+    }
+
+    fn letters(&mut self, indent: &str, letters: &[(char, Tone)], is_bold: bool) -> io::Result<()> {
+        write!(self.out, "{indent}")?;
+        for run in letters.chunk_by(|a, b| a.1 == b.1) {
+            let text: String = run.iter().map(|(letter, _)| letter).collect();
+            let style = if self.layout.colour { style(run[0].1, is_bold) } else { Style::new() };
+            write!(self.out, "{style}{text}{style:#}")?;
+        }
+        writeln!(self.out)
+    }
+
+    fn table(&mut self, table: &Table) -> io::Result<()> {
+        let rows: Vec<Vec<(String, bool)>> = table.rows.iter().map(|row| row.iter().map(cell_text).collect()).collect();
+        let width_of = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|(text, _)| text.width());
+            cells.chain([table.columns[column].width()]).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..table.columns.len()).map(width_of).collect();
+        let is_number = |column: usize| rows.first().and_then(|row| row.get(column)).is_some_and(|(_, is_number)| *is_number);
+        let titles: Vec<(String, bool)> =
+            table.columns.iter().enumerate().map(|(column, title)| (title.clone(), is_number(column))).collect();
+        self.row(&titles, &widths, true)?;
+        rows.iter().try_for_each(|row| self.row(row, &widths, false))
+    }
+
+    fn row(&mut self, cells: &[(String, bool)], widths: &[usize], is_bold: bool) -> io::Result<()> {
+        let mut text = String::new();
+        for ((cell, is_number), width) in cells.iter().zip(widths) {
+            let blanks = " ".repeat(width.saturating_sub(cell.width()));
+            let (before, after) = if *is_number { (blanks.as_str(), "") } else { ("", blanks.as_str()) };
+            text.push_str(&format!("{before}{cell}{after}  "));
+        }
+        self.line("  ", "    ", &[Span::plain(text.trim_end())], is_bold)
+    }
+}
+
+fn cell_text(cell: &Cell) -> (String, bool) {
+    match cell {
+        Cell::Text(text) => (harmless(text), false),
+        Cell::Count(count) => (grouped(*count), true),
+        Cell::Bytes(bytes) => (bytes_text(*bytes), true),
+    }
+}
+
+/// How many letters fit into `room` columns; at least one.
+fn fitting(letters: &[(char, Tone)], room: usize) -> usize {
+    let mut columns = 0;
+    let mut good_break = None;
+    for (place, (letter, _)) in letters.iter().enumerate() {
+        columns += letter.width().unwrap_or(0);
+        if columns > room {
+            return good_break.filter(|&cut| cut * 2 > place).unwrap_or(place).max(1);
+        }
+        match letter {
+            ' ' => good_break = Some(place + 1),
+            '.' | '[' if place > 0 => good_break = Some(place),
+            _ => {}
+        }
+    }
+    letters.len()
+}
+
+fn style(tone: Tone, is_bold: bool) -> Style {
+    let style = match tone {
+        Tone::Plain => Style::new(),
+        Tone::Faint => Style::new().dimmed(),
+        Tone::Root => AnsiColor::Green.on_default(),
+        Tone::Type => AnsiColor::Cyan.on_default(),
+        Tone::Reference => AnsiColor::Yellow.on_default(),
+        Tone::Target => AnsiColor::Red.on_default().bold(),
+        Tone::Number => Style::new().bold(),
+    };
+    if is_bold && tone != Tone::Faint { style.bold() } else { style }
+}
+
+/// Foreign text without anything that a terminal would obey: control characters and those that turn the direction of
+/// writing become visible escapes.
+pub fn harmless(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' => safe.push_str("\\n"),
+            '\t' => safe.push_str("\\t"),
+            '\r' => safe.push_str("\\r"),
+            _ if letter.is_control() => safe.push_str(&format!("\\x{:02x}", u32::from(letter))),
+            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
+                safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            }
+            _ => safe.push(letter),
+        }
+    }
+    safe
+}
+
+/// As [`harmless`], but line ends stay.
+pub fn harmless_lines(text: &str) -> String {
+    text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
+}

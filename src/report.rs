@@ -1,0 +1,170 @@
+//! What is to be shown, before anyone decides how: words, numbers that keep their unit, and small graphs to draw.
+//!
+//! Analyses make a [`Report`]; every output in `present` is a function of one. Nothing here knows a heap id, a colour or
+//! the width of a terminal.
+
+use petgraph::graph::DiGraph;
+
+/// One answer, ready to be written in any output format.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Shown in order by the text output.
+    pub blocks: Vec<Block>,
+    /// Small graphs for DOT, SVG and PNG, one file each.
+    pub pictures: Vec<Picture>,
+    /// The same answer for machines: what the JSON output writes, exact numbers included.
+    pub data: serde_json::Value,
+}
+
+/// A piece of text output.
+#[derive(Debug, Clone)]
+pub enum Block {
+    /// A line that stands out: the answer in one sentence.
+    Headline(Vec<Span>),
+    /// A plain line.
+    Line(Vec<Span>),
+    /// Something that the reader should know about the dump or the search.
+    Note(String),
+    /// One way from a root to the objects that were asked for.
+    Chain(ChainBlock),
+    /// Columns of cells, the first row of each column being its title.
+    Table(Table),
+}
+
+/// A run of text with one meaning. Outputs decide on colour by the meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// What the words are.
+    pub tone: Tone,
+    /// The words. Foreign text: outputs escape it.
+    pub text: String,
+}
+
+/// What a run of text means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing special.
+    Plain,
+    /// Less important than its neighbours.
+    Faint,
+    /// A root, or its name.
+    Root,
+    /// A type's name.
+    Type,
+    /// How one object holds the next: `.receivers[…]`.
+    Reference,
+    /// The objects that were asked for.
+    Target,
+    /// A count or a size.
+    Number,
+}
+
+/// A chain, root first, as the text output shows it.
+#[derive(Debug, Clone, Default)]
+pub struct ChainBlock {
+    /// The line above the chain.
+    pub heading: Vec<Span>,
+    /// Root first, target last; never empty.
+    pub steps: Vec<ChainStep>,
+    /// Lines below the chain.
+    pub notes: Vec<String>,
+}
+
+/// One object of a chain, and how it holds the next.
+#[derive(Debug, Clone, Default)]
+pub struct ChainStep {
+    /// The object: type, name, value.
+    pub object: Vec<Span>,
+    /// Remarks on the object, set apart at the right: size, count.
+    pub object_notes: Vec<Span>,
+    /// How it holds the next step as a Python expression; `None` on the last step.
+    pub reference: Option<String>,
+    /// Remarks on the reference: the containers passed through, `2 containers: dict of 34, list of 3`.
+    pub reference_note: String,
+}
+
+/// A table whose cells keep their unit.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// Title of each column.
+    pub columns: Vec<String>,
+    /// Rows; each as long as `columns`.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// A cell of a [`Table`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Words, set to the left.
+    Text(String),
+    /// A number of things, set to the right.
+    Count(u64),
+    /// A size in bytes, set to the right.
+    Bytes(u64),
+}
+
+/// A small graph to be drawn, arrows pointing from holder to held.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// File name without extension, safe on every file system: `SessionState-0x7fc0a43da7c0`.
+    pub name: String,
+    /// One line above the drawing.
+    pub title: String,
+    /// A second, quieter line above the drawing; may be empty.
+    pub subtitle: String,
+    /// Objects and references, roots first. Small: a few hundred objects at most.
+    pub graph: DiGraph<Shape, Arrow>,
+}
+
+/// An object (or a run of objects) in a [`Picture`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// Why it is in the picture; decides colour and outline.
+    pub role: Role,
+    /// First line: what it is, a type or `module streamlit.config`.
+    pub heading: String,
+    /// Further lines: name, value, size.
+    pub lines: Vec<String>,
+    /// How many objects this stands for: drawn as `×30` when more than one.
+    pub count: u64,
+    /// The whole story, for a tooltip; may be empty.
+    pub tooltip: String,
+}
+
+/// Why an object is in a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// A root: module, thread frame.
+    Root,
+    /// An object that holds the target, directly or not.
+    Holder,
+    /// A container or other plumbing, shown on request.
+    Plumbing,
+    /// What was asked for.
+    Target,
+    /// A place where something was left out: `… 37 more`.
+    More,
+}
+
+/// A reference in a [`Picture`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arrow {
+    /// How the object holds the next one: `.receivers[…]`; may be empty.
+    pub label: String,
+    /// A quieter second line: `dict of 34`; may be empty.
+    pub note: String,
+    /// How many of the asked objects are held through here; wide arrows stand for many.
+    pub count: u64,
+}
+
+impl Span {
+    /// A run of text with the given meaning.
+    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self { tone, text: text.into() }
+    }
+
+    /// A run of text with no special meaning.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self::new(Tone::Plain, text)
+    }
+}

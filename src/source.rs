@@ -1,0 +1,163 @@
+//! Where the bytes of a dump come from: a mapped file, a decompressed one, or standard input.
+//!
+//! Compression is recognised by its magic bytes, never by the file's name.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::ops::Deref;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+use crate::error::{Error, Result};
+use crate::progress::{Phase, Progress};
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Skippable zstd frames start with 0x184D2A50 to 0x184D2A5F, little-endian.
+const ZSTD_SKIPPABLE_TAIL: [u8; 3] = [0x2a, 0x4d, 0x18];
+
+/// The bytes of a dump, decompressed. Dereferences to `[u8]`.
+#[derive(Debug)]
+pub struct Source {
+    bytes: Bytes,
+    name: String,
+    cut_off: Option<String>,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Mapped(Mmap),
+    Owned(Vec<u8>),
+}
+
+impl Source {
+    /// Opens `path`; `-` is standard input. Plain files are mapped; gzip and zstd are decompressed into memory as far
+    /// as they go, and [`Source::cut_off`] tells when that was not to the end.
+    ///
+    /// # Errors
+    /// [`Error::Open`] when the file cannot be opened, mapped or read at all.
+    pub fn open(path: &Path, progress: &Progress) -> Result<Self> {
+        let name = path.display().to_string();
+        let failed = |cause| Error::Open { path: path.to_owned(), cause };
+        if path.as_os_str() == "-" {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
+            return Ok(Self::from_bytes("standard input", bytes, progress));
+        }
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
+        }
+        if !metadata.is_file() || metadata.len() == 0 {
+            // a pipe (`<(zcat …)`) or an empty file cannot be mapped
+            let mut bytes = Vec::new();
+            BufReader::new(file).read_to_end(&mut bytes).map_err(failed)?;
+            return Ok(Self::from_bytes(&name, bytes, progress));
+        }
+        let mapped = map(&file).map_err(failed)?;
+        if compression(&mapped).is_none() {
+            return Ok(Self { bytes: Bytes::Mapped(mapped), name, cut_off: None });
+        }
+        Ok(Self::decompressed(name, &mapped, progress))
+    }
+
+    /// Takes bytes that are already in memory, decompressing them where they are gzip or zstd.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>, progress: &Progress) -> Self {
+        match compression(&bytes) {
+            None => Self { bytes: Bytes::Owned(bytes), name: name.to_owned(), cut_off: None },
+            Some(_) => Self::decompressed(name.to_owned(), &bytes, progress),
+        }
+    }
+
+    /// The file's name, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why decompression stopped before the end of the compressed stream, if it did.
+    pub fn cut_off(&self) -> Option<&str> {
+        self.cut_off.as_deref()
+    }
+
+    fn decompressed(name: String, compressed: &[u8], progress: &Progress) -> Self {
+        progress.start(Phase::Decompress, compressed.len() as u64);
+        let counted = Counted { bytes: compressed, progress };
+        let (bytes, stopped) = match compression(compressed) {
+            Some(Compression::Gzip) => read_as_far_as_it_goes(flate2::read::MultiGzDecoder::new(counted)),
+            _ => match zstd::stream::read::Decoder::new(counted) {
+                Ok(decoder) => read_as_far_as_it_goes(decoder),
+                Err(cause) => (Vec::new(), Some(cause.to_string())),
+            },
+        };
+        let cut_off = stopped.map(|cause| format!("the compressed stream breaks off after {} bytes: {cause}", bytes.len()));
+        Self { bytes: Bytes::Owned(bytes), name, cut_off }
+    }
+}
+
+impl Deref for Source {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Mapped(mapped) => mapped,
+            Bytes::Owned(bytes) => bytes,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Compression {
+    Gzip,
+    Zstd,
+}
+
+fn compression(bytes: &[u8]) -> Option<Compression> {
+    let skippable = bytes.len() >= 4 && bytes[0] & 0xf0 == 0x50 && bytes[1..4] == ZSTD_SKIPPABLE_TAIL;
+    if bytes.starts_with(&GZIP_MAGIC) {
+        Some(Compression::Gzip)
+    } else if bytes.starts_with(&ZSTD_MAGIC) || skippable {
+        Some(Compression::Zstd)
+    } else {
+        None
+    }
+}
+
+/// Reads until the end or the first error; what came before the error is kept.
+fn read_as_far_as_it_goes(mut reader: impl Read) -> (Vec<u8>, Option<String>) {
+    let mut bytes = Vec::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match reader.read(&mut piece) {
+            Ok(0) => return (bytes, None),
+            Ok(count) => bytes.extend_from_slice(&piece[..count]),
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return (bytes, Some(cause.to_string())),
+        }
+    }
+}
+
+/// Tells the progress how much of the compressed bytes has been taken.
+struct Counted<'a> {
+    bytes: &'a [u8],
+    progress: &'a Progress,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.bytes.read(buffer)?;
+        self.progress.advance(count as u64);
+        Ok(count)
+    }
+}
+
+/// Maps a file read-only.
+///
+/// A file that another process shortens while it is mapped raises SIGBUS on access: the same risk that every mapping
+/// reader takes, and why dumps are to be renamed into place by those who write them.
+#[expect(unsafe_code, reason = "memory-mapping a file is unsafe by nature")]
+fn map(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the mapping is private and read-only, and nothing in this process writes to the file.
+    unsafe { Mmap::map(file) }
+}

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::pattern;
 use crate::error::{Error, Result};
-use crate::graph::{Heap, ObjectId, ReferenceKind, ReferenceName};
+use crate::graph::{Heap, ObjectId, ReferenceKind};
 
 /// A reference by the name of its owner and its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +25,10 @@ impl ReferencePattern {
     /// There is no dot between two words.
     pub fn parse(text: &str) -> Result<Self> {
         match text.rsplit_once('.') {
-            Some((owner, name)) if !owner.is_empty() && !name.is_empty() => {
-                Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
-            }
+            Some((owner, name)) if !owner.is_empty() && !name.is_empty() => Ok(Self {
+                owner: owner.to_owned(),
+                name: name.to_owned(),
+            }),
             _ => Err(Error::Usage(format!(
                 "`{text}` is no reference pattern; write OWNER.NAME, as in `sys.modules` or `*.__globals__`"
             ))),
@@ -39,7 +40,11 @@ impl ReferencePattern {
             pattern::matches(&self.owner, name)
                 || (!pattern::is_glob(&self.owner) && pattern::is_bare_name_of(&self.owner, name))
         };
-        fits(names.type_name) || names.module.as_deref().is_some_and(|module| pattern::matches(&self.owner, module))
+        fits(names.type_name)
+            || names
+                .module
+                .as_deref()
+                .is_some_and(|module| pattern::matches(&self.owner, module))
     }
 }
 
@@ -63,12 +68,10 @@ pub fn matching_references(heap: &Heap, patterns: &[ReferencePattern]) -> Vec<us
             let mut positions = Vec::new();
             heap.for_each_reference(namespace, |position, _, name| {
                 let attribute = name.attribute(true);
-                let key = if name.kind == ReferenceKind::Key { key_text(name) } else { None };
                 let is_meant = |&pattern: &usize| {
-                    let wanted = &patterns[pattern].name;
-                    attribute.or(key).is_some_and(|attribute| pattern::matches(wanted, attribute))
+                    attribute.is_some_and(|attribute| pattern::matches(&patterns[pattern].name, attribute))
                 };
-                if name.kind != ReferenceKind::Key && owned.iter().any(is_meant) {
+                if owned.iter().any(is_meant) {
                     positions.push(position);
                 }
             });
@@ -81,20 +84,23 @@ pub fn matching_references(heap: &Heap, patterns: &[ReferencePattern]) -> Vec<us
     positions
 }
 
-fn key_text(name: &ReferenceName) -> Option<&str> {
-    name.text.strip_prefix("key ")
-}
+/// Positions of references of one object, and its attribute dictionaries with the patterns that it answers to.
+type Found = (Vec<usize>, Vec<(ObjectId, usize)>);
 
 /// The references that match on the owner itself, and the dictionaries of owners with the patterns that they answer to.
 fn direct_references(heap: &Heap, patterns: &[ReferencePattern]) -> (Vec<usize>, FxHashMap<ObjectId, Vec<usize>>) {
     let module_names = module_names(heap);
-    let found: Vec<(Vec<usize>, Vec<(ObjectId, usize)>)> = (0..heap.graph.object_count())
+    let found: Vec<Found> = (0..heap.graph.object_count())
         .into_par_iter()
         .map(ObjectId::at)
         .filter_map(|object| {
-            let names =
-                OwnerNames { type_name: heap.graph.type_name_of(object), module: module_names.get(&object).cloned() };
-            let owned: Vec<usize> = (0..patterns.len()).filter(|&place| patterns[place].is_owned_by(&names)).collect();
+            let names = OwnerNames {
+                type_name: heap.graph.type_name_of(object),
+                module: module_names.get(&object).cloned(),
+            };
+            let owned: Vec<usize> = (0..patterns.len())
+                .filter(|&place| patterns[place].is_owned_by(&names))
+                .collect();
             (!owned.is_empty()).then(|| references_of(heap, object, patterns, &owned))
         })
         .collect();
@@ -109,18 +115,12 @@ fn direct_references(heap: &Heap, patterns: &[ReferencePattern]) -> (Vec<usize>,
     (positions, namespaces)
 }
 
-fn references_of(
-    heap: &Heap,
-    object: ObjectId,
-    patterns: &[ReferencePattern],
-    owned: &[usize],
-) -> (Vec<usize>, Vec<(ObjectId, usize)>) {
+fn references_of(heap: &Heap, object: ObjectId, patterns: &[ReferencePattern], owned: &[usize]) -> Found {
     let mut positions = Vec::new();
     let mut dictionaries = Vec::new();
     heap.for_each_reference(object, |position, target, name| {
         let attribute = name.attribute(false);
-        let is_meant =
-            |&pattern: &usize| attribute.is_some_and(|text| pattern::matches(&patterns[pattern].name, text));
+        let is_meant = |&pattern: &usize| attribute.is_some_and(|text| pattern::matches(&patterns[pattern].name, text));
         if owned.iter().any(is_meant) {
             positions.push(position);
         }
@@ -134,7 +134,10 @@ fn references_of(
 fn module_names(heap: &Heap) -> FxHashMap<ObjectId, String> {
     let roots = heap.graph.roots().iter();
     let named = roots.filter_map(|root| Some((root.object, root.name.as_deref()?.to_owned())));
-    let modules = heap.graph.objects().filter(|&object| heap.graph.type_name_of(object) == "module");
+    let modules = heap
+        .graph
+        .objects()
+        .filter(|&object| heap.graph.type_name_of(object) == "module");
     let described = modules.filter_map(|object| Some((object, heap.describe(object).name?)));
     described.chain(named).collect()
 }

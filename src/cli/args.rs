@@ -94,8 +94,8 @@ pub struct Ask {
     /// What draws SVG and PNG
     #[arg(long, value_enum, default_value_t = Renderer::Embedded)]
     pub renderer: Renderer,
+    /// What all questions understand.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub common: Common,
 }
 
@@ -128,8 +128,8 @@ pub struct Export {
     /// Count the distance from these roots instead of modules (as for the main question)
     #[arg(long, value_name = "KINDS")]
     pub roots: Vec<String>,
+    /// What all questions understand.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub common: Common,
 }
 

@@ -28,7 +28,10 @@ impl Bar {
             return Self { stop, thread: None };
         }
         let (progress, stopped) = (Arc::clone(progress), Arc::clone(&stop));
-        Self { stop, thread: Some(std::thread::spawn(move || draw(&progress, &stopped))) }
+        Self {
+            stop,
+            thread: Some(std::thread::spawn(move || draw(&progress, &stopped))),
+        }
     }
 }
 
@@ -72,7 +75,11 @@ fn show(bar: &ProgressBar, now: Snapshot, elapsed: Duration) {
     if now.objects > 0 {
         let per_second = u128::from(now.objects) * 1_000 / elapsed.as_millis().max(1);
         let per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
-        bar.set_message(format!("{}, {} a second", counted(now.objects, "object"), crate::counts::grouped(per_second)));
+        bar.set_message(format!(
+            "{}, {} a second",
+            counted(now.objects, "object"),
+            crate::counts::grouped(per_second)
+        ));
     }
     bar.tick();
 }

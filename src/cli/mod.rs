@@ -23,6 +23,7 @@ use crate::analysis::overview::overview;
 use crate::analysis::select::{Query, select};
 use crate::error::{Error, Result};
 use crate::graph::Heap;
+use crate::present::label::visible;
 use crate::present::{DRAWINGS, Drawing, json, text};
 use crate::progress::{Phase, Progress};
 use crate::report::Report;
@@ -44,7 +45,7 @@ fn complain(error: &Error) {
     let mut text = text::harmless_lines(&error.to_string());
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        text.push_str(&format!(": {}", text::harmless(&error.to_string())));
+        text.push_str(&format!(": {}", visible(&error.to_string())));
         cause = error.source();
     }
     anstream::eprintln!("retainers: {text}");
@@ -60,7 +61,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Some(Command::Man) => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Error::Output)?;
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map_err(Error::Output)?;
             print_bytes(&page)
         }
         None => run_ask(&cli.ask),
@@ -78,9 +81,16 @@ fn run_ask(ask: &Ask) -> Result<ExitCode> {
     };
     let options = Options {
         roots: root_choice(&ask.roots)?,
-        exclude: ask.exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?,
+        exclude: ask
+            .exclude
+            .iter()
+            .map(|text| ReferencePattern::parse(text))
+            .collect::<Result<_>>()?,
     };
-    let query = Query { types: ask.types.clone(), ids: ask.ids.clone() };
+    let query = Query {
+        types: ask.types.clone(),
+        ids: ask.ids.clone(),
+    };
     in_pool(&ask.common, |progress| {
         let heap = load(dump, &ask.common, progress)?;
         progress.start(Phase::Search, 0);
@@ -117,7 +127,11 @@ fn in_pool<T: Send>(
 }
 
 fn root_choice(words: &[String]) -> Result<RootChoice> {
-    if words.is_empty() { Ok(RootChoice::default()) } else { RootChoice::parse(words) }
+    if words.is_empty() {
+        Ok(RootChoice::default())
+    } else {
+        RootChoice::parse(words)
+    }
 }
 
 fn load(dump: &Path, common: &Common, progress: &Progress) -> Result<Heap> {
@@ -136,7 +150,9 @@ fn present(ask: &Ask, report: &Report, progress: &Arc<Progress>) -> Result<()> {
         print_text(report, ask.common.color)?;
     } else if wants(OutputFormat::Json) {
         let mut out = BufWriter::new(io::stdout().lock());
-        json::write(report, &mut out).and_then(|()| out.flush()).map_err(Error::Output)?;
+        json::write(report, &mut out)
+            .and_then(|()| out.flush())
+            .map_err(Error::Output)?;
     }
     if ask.no_files {
         return Ok(());
@@ -147,7 +163,7 @@ fn present(ask: &Ask, report: &Report, progress: &Arc<Progress>) -> Result<()> {
     drop(bar);
     for path in written? {
         if !ask.common.quiet {
-            anstream::eprintln!("wrote {}", text::harmless(&path.display().to_string()));
+            anstream::eprintln!("wrote {}", visible(&path.display().to_string()));
         }
     }
     Ok(())
@@ -165,7 +181,9 @@ fn print_text(report: &Report, colour: Colour) -> Result<()> {
         colour: choice != anstream::ColorChoice::Never,
     };
     let mut out = BufWriter::new(stdout);
-    text::write(report, layout, &mut out).and_then(|()| out.flush()).map_err(Error::Output)
+    text::write(report, layout, &mut out)
+        .and_then(|()| out.flush())
+        .map_err(Error::Output)
 }
 
 fn terminal_width() -> Option<usize> {
@@ -174,7 +192,10 @@ fn terminal_width() -> Option<usize> {
 
 /// Writes the pictures, and the JSON when text took standard output. Returns what was written.
 fn write_files(ask: &Ask, report: &Report, progress: &Progress) -> Result<Vec<PathBuf>> {
-    let drawings: Vec<&Drawing> = DRAWINGS.iter().filter(|drawing| ask.format.contains(&format_of(drawing))).collect();
+    let drawings: Vec<&Drawing> = DRAWINGS
+        .iter()
+        .filter(|drawing| ask.format.contains(&format_of(drawing)))
+        .collect();
     let json_too = ask.format.contains(&OutputFormat::Json) && ask.format.contains(&OutputFormat::Text);
     if (report.pictures.is_empty() || drawings.is_empty()) && !json_too {
         return Ok(Vec::new());
@@ -225,11 +246,14 @@ fn draw(ask: &Ask, drawing: &Drawing, picture: &crate::report::Picture) -> Resul
         match by_graphviz(picture, GRAPHVIZ_LIMIT) {
             Ok(bytes) => return Ok(bytes),
             Err(reason) => {
-                anstream::eprintln!("retainers: {}; drawn by the embedded renderer", text::harmless(&reason));
+                anstream::eprintln!("retainers: {}; drawn by the embedded renderer", visible(&reason));
             }
         }
     }
-    (drawing.write)(picture).map_err(|reason| Error::Draw { name: picture.name.clone(), reason })
+    (drawing.write)(picture).map_err(|reason| Error::Draw {
+        name: picture.name.clone(),
+        reason,
+    })
 }
 
 fn run_export(asked: &Export) -> Result<ExitCode> {
@@ -237,19 +261,27 @@ fn run_export(asked: &Export) -> Result<ExitCode> {
         _ if asked.output.as_os_str() == "-" => Rows::Csv,
         Some("csv") => Rows::Csv,
         Some("jsonl" | "ndjson") => Rows::JsonLines,
-        _ => return Err(Error::Usage("the file to export to ends in `.csv` or `.jsonl`, or is `-`".to_owned())),
+        _ => {
+            return Err(Error::Usage(
+                "the file to export to ends in `.csv` or `.jsonl`, or is `-`".to_owned(),
+            ));
+        }
     };
     let choice = root_choice(&asked.roots)?;
-    let (heap, _, _) = in_pool(&asked.common, |progress| Ok((load(&asked.dump, &asked.common, progress)?, true)))?;
+    let (heap, _, _) = in_pool(&asked.common, |progress| {
+        Ok((load(&asked.dump, &asked.common, progress)?, true))
+    })?;
     if asked.output.as_os_str() == "-" {
         let mut out = BufWriter::new(io::stdout().lock());
-        export(&heap, &choice, rows, &mut out).and_then(|()| out.flush()).map_err(Error::Output)?;
+        export(&heap, &choice, rows, &mut out)
+            .and_then(|()| out.flush())
+            .map_err(Error::Output)?;
     } else {
         files::write_whole(&asked.output, |out| export(&heap, &choice, rows, out))?;
     }
     if !asked.common.quiet {
         for fact in heap.damage.facts() {
-            anstream::eprintln!("note: {}", text::harmless(&fact));
+            anstream::eprintln!("note: {}", visible(&fact));
         }
     }
     Ok(ExitCode::SUCCESS)

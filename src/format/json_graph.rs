@@ -73,6 +73,14 @@ pub fn sniff(bytes: &[u8]) -> Option<Flavour> {
 /// The graph is undirected, has hyperedges, or there are several; more objects than ids.
 pub fn read(source: Arc<Source>, progress: &Progress) -> Result<Heap> {
     let flavour = sniff(&source).unwrap_or(Flavour::NodeLink);
+    read_as(source, flavour, progress)
+}
+
+/// Reads a document as the given flavour.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_as(source: Arc<Source>, flavour: Flavour, progress: &Progress) -> Result<Heap> {
     progress.start(Phase::Read, source.len() as u64);
     let mut document = Document::new(flavour);
     document.damage.cut_off = source.cut_off().map(ToOwned::to_owned);
@@ -172,10 +180,17 @@ impl Document {
             self.refusal = Some((0, format!("it holds {} graphs; a heap is one graph", self.graphs)));
         }
         if let Some((offset, reason)) = self.refusal.take() {
-            return Err(Error::Malformed { format: self.flavour.name(), offset: offset as u64, reason });
+            return Err(Error::Malformed {
+                format: self.flavour.name(),
+                offset: offset as u64,
+                reason,
+            });
         }
         if let Err(malformed) = read {
-            let reason = format!("the document breaks off at byte {}: expected {}", malformed.offset, malformed.expected);
+            let reason = format!(
+                "the document breaks off at byte {}: expected {}",
+                malformed.offset, malformed.expected
+            );
             self.damage.cut_off.get_or_insert(reason);
         }
         Ok(())
@@ -197,7 +212,10 @@ impl Document {
                 (b"edges" | b"links", Some(b'[')) => self.list(scanner, bytes, progress, Self::edge),
                 (b"hyperedges", Some(b'[')) => {
                     if scanner.skip()?.len() > 2 {
-                        self.refuse(place, "the graph has hyperedges; a reference has one holder and one target");
+                        self.refuse(
+                            place,
+                            "the graph has hyperedges; a reference has one holder and one target",
+                        );
                     }
                     Ok(())
                 }
@@ -242,7 +260,8 @@ impl Document {
                 if malformed.offset >= bytes.len() || !next_line(bytes, scanner, malformed.offset) {
                     return Err(malformed);
                 }
-                self.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
+                self.damage
+                    .broken(malformed.offset as u64, format!("expected {}", malformed.expected));
             }
             if scanner.position() - reported > 1 << 20 {
                 progress.advance((scanner.position() - reported) as u64);
@@ -301,11 +320,23 @@ impl Document {
             self.refuse(place, "an edge is undirected; references have a direction");
         }
         let (Some(source), Some(target)) = (fields.source, fields.target) else {
-            return Err(Malformed { offset: place, expected: "an edge with a source and a target" });
+            return Err(Malformed {
+                offset: place,
+                expected: "an edge with a source and a target",
+            });
         };
-        let label = fields.relation.or(fields.name).or(fields.label).filter(|label| !label.is_empty());
+        let label = fields
+            .relation
+            .or(fields.name)
+            .or(fields.label)
+            .filter(|label| !label.is_empty());
         let label = label.map_or(NO_LABEL, |label| self.labels.intern(&label));
-        self.edges.push(Edge { source, target, label, is_weak: fields.is_weak });
+        self.edges.push(Edge {
+            source,
+            target,
+            label,
+            is_weak: fields.is_weak,
+        });
         Ok(())
     }
 
@@ -323,7 +354,10 @@ impl Document {
         match key {
             b"id" => fields.id = Some(self.id(scanner)?),
             b"source" | b"target" if scanner.peek() == Some(b'[') && self.flavour == Flavour::JsonGraphFormat => {
-                self.refuse(place, "an edge has several ends; a reference has one holder and one target");
+                self.refuse(
+                    place,
+                    "an edge has several ends; a reference has one holder and one target",
+                );
                 scanner.skip()?;
             }
             b"source" => fields.source = Some(self.id(scanner)?),
@@ -354,9 +388,10 @@ impl Document {
             Some(b'0'..=b'9') => {
                 let start = scanner.position();
                 let number: Number = scanner.number()?;
-                address_of_number(number)
-                    .map(Id::Number)
-                    .ok_or(Malformed { offset: start, expected: "an id that is a whole number or a string" })
+                address_of_number(number).map(Id::Number).ok_or(Malformed {
+                    offset: start,
+                    expected: "an id that is a whole number or a string",
+                })
             }
             _ => {
                 let text = String::from_utf8_lossy(scanner.skip()?).into_owned();
@@ -377,7 +412,11 @@ impl Document {
         let first_named = highest.max().map_or(1, |highest| highest.saturating_add(1));
         let texts: Vec<Box<str>> = self.texts.iter().map(Into::into).collect();
         if !texts.is_empty() && first_named.checked_add(texts.len() as u64).is_none() {
-            return Err(Error::TooLarge { what: "ids", count: u64::MAX, limit: u64::MAX - texts.len() as u64 });
+            return Err(Error::TooLarge {
+                what: "ids",
+                count: u64::MAX,
+                limit: u64::MAX - texts.len() as u64,
+            });
         }
         let address = move |id: Id| match id {
             Id::Number(number) => number,
@@ -394,11 +433,24 @@ impl Document {
             ..About::default()
         };
         builder.add(table.0);
-        let records = GraphText { places: self.nodes.iter().map(|node| node.place).collect(), sorted, labels: self.labels, source };
+        let records = GraphText {
+            places: self.nodes.iter().map(|node| node.place).collect(),
+            sorted,
+            labels: self.labels,
+            source,
+        };
         let module_name = |place| records.describe(place, "module").name;
         let graph = builder.finish(&mut self.damage, &module_name)?;
-        let records = GraphText { sorted: records.sorted.with_addresses(&address, &self.edges), ..records };
-        Ok(Heap { graph, records: Box::new(records), about, damage: self.damage })
+        let records = GraphText {
+            sorted: records.sorted.with_addresses(&address, &self.edges),
+            ..records
+        };
+        Ok(Heap {
+            graph,
+            records: Box::new(records),
+            about,
+            damage: self.damage,
+        })
     }
 
     /// Edges grouped by the node they leave; the last node of an id gets them.
@@ -425,7 +477,11 @@ impl Document {
                 counts[row] += 1;
             }
         }
-        SortedEdges { offsets, order, slots: Vec::new() }
+        SortedEdges {
+            offsets,
+            order,
+            slots: Vec::new(),
+        }
     }
 
     /// The objects, and whether no root was marked.
@@ -446,7 +502,11 @@ impl Document {
             }
             if let Some(kind) = &node.root {
                 is_rootless = false;
-                table.root(RootRecord { address: address(node.id), kind: kind.clone(), name: node.name.clone() });
+                table.root(RootRecord {
+                    address: address(node.id),
+                    kind: kind.clone(),
+                    name: node.name.clone(),
+                });
             }
         }
         let named: FxHashMap<Id, &Node> = self.nodes.iter().map(|node| (node.id, node)).collect();
@@ -457,7 +517,11 @@ impl Document {
                 Some("frame") => RootKind::Frame,
                 _ => RootKind::Other("root".into()),
             };
-            table.root(RootRecord { address: address(id), kind, name: node.and_then(|node| node.name.clone()) });
+            table.root(RootRecord {
+                address: address(id),
+                kind,
+                name: node.and_then(|node| node.name.clone()),
+            });
         }
         (table, is_rootless)
     }
@@ -466,7 +530,9 @@ impl Document {
 /// Moves to the first line after `offset` that is not empty.
 fn next_line(bytes: &[u8], scanner: &mut Scanner<'_>, offset: usize) -> bool {
     let rest = bytes.get(offset..).unwrap_or(&[]);
-    let Some(distance) = memchr::memchr(b'\n', rest) else { return false };
+    let Some(distance) = memchr::memchr(b'\n', rest) else {
+        return false;
+    };
     scanner.seek(offset + distance + 1);
     matches!(scanner.peek(), Some(b'{' | b',' | b']'))
 }
@@ -486,7 +552,11 @@ impl SortedEdges {
     fn with_addresses(self, address: &dyn Fn(Id) -> u64, edges: &[Edge]) -> Self {
         let slot = |&place: &usize| (address(edges[place].target), edges[place].label, edges[place].is_weak);
         let slots = self.order.iter().map(slot).collect();
-        Self { slots, order: Vec::new(), ..self }
+        Self {
+            slots,
+            order: Vec::new(),
+            ..self
+        }
     }
 }
 
@@ -520,13 +590,20 @@ impl Records for GraphText {
     }
 
     fn references(&self, place: u64, type_name: &str, visit: &mut dyn FnMut(ReferenceSlot)) {
-        let Ok(row) = self.places.binary_search(&place) else { return };
+        let Ok(row) = self.places.binary_search(&place) else {
+            return;
+        };
         for &(target, label, is_weak) in &self.sorted.slots[self.sorted.offsets[row]..self.sorted.offsets[row + 1]] {
             let name = match label {
                 NO_LABEL => ReferenceName::unknown(),
                 label => ReferenceName::parse(self.labels.get(label), type_name),
             };
-            visit(ReferenceSlot { target, name, key: None, is_weak });
+            visit(ReferenceSlot {
+                target,
+                name,
+                key: None,
+                is_weak,
+            });
         }
     }
 }

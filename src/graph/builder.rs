@@ -146,14 +146,14 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// [`Error::TooLarge`] when there are more objects than ids.
-    pub fn finish(
-        mut self,
-        damage: &mut Damage,
-        module_name: &dyn Fn(u64) -> Option<String>,
-    ) -> Result<HeapGraph> {
+    pub fn finish(mut self, damage: &mut Damage, module_name: &dyn Fn(u64) -> Option<String>) -> Result<HeapGraph> {
         let count: u64 = self.tables.iter().map(|table| table.len() as u64).sum();
         if count > MAX_OBJECTS {
-            return Err(Error::TooLarge { what: "objects", count, limit: MAX_OBJECTS });
+            return Err(Error::TooLarge {
+                what: "objects",
+                count,
+                limit: MAX_OBJECTS,
+            });
         }
         let has_roots = self.has_roots();
         let mut index = AddressIndex::new(&self.all_addresses());
@@ -193,7 +193,10 @@ impl GraphBuilder {
 
     fn all_sizes(&self) -> Sizes {
         let mut sizes = Sizes::default();
-        self.tables.iter().flat_map(|table| &table.sizes).for_each(|&size| sizes.push(size));
+        self.tables
+            .iter()
+            .flat_map(|table| &table.sizes)
+            .for_each(|&size| sizes.push(size));
         sizes
     }
 
@@ -201,7 +204,10 @@ impl GraphBuilder {
         let tables = self.tables.iter().zip(starts);
         tables
             .flat_map(|(table, start)| {
-                table.external.iter().map(move |&(row, bytes)| (ObjectId::at(start + row as usize), bytes))
+                table
+                    .external
+                    .iter()
+                    .map(move |&(row, bytes)| (ObjectId::at(start + row as usize), bytes))
             })
             .collect()
     }
@@ -210,7 +216,11 @@ impl GraphBuilder {
     fn drop_repeated(&mut self, index: &AddressIndex) {
         let starts = row_starts(&self.tables);
         for (table, start) in self.tables.iter_mut().zip(starts) {
-            let is_last = |row: usize| index.row(table.addresses[row]).is_some_and(|last| last as usize == start + row);
+            let is_last = |row: usize| {
+                index
+                    .row(table.addresses[row])
+                    .is_some_and(|last| last as usize == start + row)
+            };
             let kept: Vec<bool> = (0..table.len()).map(is_last).collect();
             table.retain(&kept);
         }
@@ -256,7 +266,11 @@ impl GraphBuilder {
         for root in self.tables.iter().flat_map(|table| &table.roots) {
             match index.row(root.address) {
                 Some(row) => {
-                    roots.push(Root { object: ObjectId(row), kind: root.kind.clone(), name: root.name.clone() });
+                    roots.push(Root {
+                        object: ObjectId(row),
+                        kind: root.kind.clone(),
+                        name: root.name.clone(),
+                    });
                 }
                 None => damage.dangling_roots += 1,
             }
@@ -355,9 +369,17 @@ fn merge_types(tables: &mut [ObjectTable]) -> (Names, Vec<TypeId>) {
 
 /// Where a dump marks no roots, its modules are the roots.
 fn modules_by_type(graph: &HeapGraph, name: &dyn Fn(u64) -> Option<String>) -> Vec<Root> {
-    let Some(module) = graph.type_names.find("module") else { return Vec::new() };
-    let modules = graph.objects().filter(|&object| graph.type_of(object) == TypeId(module));
+    let Some(module) = graph.type_names.find("module") else {
+        return Vec::new();
+    };
+    let modules = graph
+        .objects()
+        .filter(|&object| graph.type_of(object) == TypeId(module));
     modules
-        .map(|object| Root { object, kind: RootKind::Module, name: name(graph.place(object)).map(Into::into) })
+        .map(|object| Root {
+            object,
+            kind: RootKind::Module,
+            name: name(graph.place(object)).map(Into::into),
+        })
         .collect()
 }

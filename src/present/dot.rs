@@ -116,7 +116,7 @@ fn describe_arrow(attributes: &mut AttributesList<'_, '_>, arrow: &Arrow) {
         set(
             attributes,
             "tooltip",
-            &format!("{} objects held through here", label::grouped(arrow.count)),
+            &format!("{} held through here", crate::counts::counted(arrow.count, "object")),
         );
     }
 }

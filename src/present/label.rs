@@ -49,20 +49,7 @@ pub fn elide(text: &str, most: usize) -> String {
 
 /// A count as pictures show it: `×30`, `×1,234`.
 pub fn times(count: u64) -> String {
-    format!("×{}", grouped(count))
-}
-
-/// A count with its digits in groups of three: `1,234`.
-pub fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut shown = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown
+    format!("×{}", crate::counts::grouped(count))
 }
 
 /// The start of a text, at most `most` bytes and whole characters; `…` marks a cut.

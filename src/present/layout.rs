@@ -3,8 +3,8 @@
 //! A layered drawing after Sugiyama, Tagawa and Toda (1981), with the ranks of Gansner, Koutsofios, North and Vo, *A
 //! Technique for Drawing Directed Graphs* (1993):
 //!
-//! 1. arrows that close a cycle are turned round ([`ranks`]);
-//! 2. each box gets a rank, arrows as short as possible, roots at the top, targets at the bottom ([`ranks`]);
+//! 1. arrows that close a cycle are turned round (`ranks`);
+//! 2. each box gets a rank, arrows as short as possible, roots at the top, targets at the bottom (`ranks`);
 //! 3. arrows that span several ranks, and labels, become cells of their own, so they have a place of their own (`grid`);
 //! 4. cells of a rank are ordered so that few arrows cross (`order`);
 //! 5. cells are moved sideways until arrows are as straight as their neighbours allow (`place`);

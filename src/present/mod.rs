@@ -1,12 +1,12 @@
 //! Outputs: one report in, one format out, a file each.
 
 pub mod dot;
-mod font;
+pub mod font;
 pub mod graphviz;
-mod label;
 pub mod json;
+pub mod label;
 pub mod layout;
-mod palette;
+pub mod palette;
 pub mod png;
 pub mod svg;
 pub mod text;
@@ -22,12 +22,19 @@ pub struct Drawing {
     /// Draws a picture with nothing but this program.
     pub write: fn(&Picture) -> Result<Vec<u8>, String>,
     /// Draws a picture with the system's Graphviz within a time limit, where that makes a difference.
-    pub by_graphviz: Option<fn(&Picture, Duration) -> Result<Vec<u8>, String>>,
+    pub by_graphviz: Option<ByGraphviz>,
 }
+
+/// Draws a picture with the system's `dot` within a time limit.
+pub type ByGraphviz = fn(&Picture, Duration) -> Result<Vec<u8>, String>;
 
 /// All outputs that draw.
 pub const DRAWINGS: [Drawing; 3] = [
-    Drawing { extension: "dot", write: |picture| Ok(dot::write(picture).into_bytes()), by_graphviz: None },
+    Drawing {
+        extension: "dot",
+        write: |picture| Ok(dot::write(picture).into_bytes()),
+        by_graphviz: None,
+    },
     Drawing {
         extension: "svg",
         write: |picture| Ok(svg::write(picture).into_bytes()),

@@ -5,8 +5,8 @@
 //! unless it cannot be.
 
 use super::font::{self, Ruler, STYLES, Style};
-use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::fontdb::Database;
+use resvg::tiny_skia::{Color, Pixmap, Transform};
+use resvg::usvg::fontdb::{Database, Source};
 use resvg::usvg::{Options, Tree};
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ const SCALE: f32 = 2.0;
 /// Longest side, and largest area, in pixels; larger pictures are scaled down.
 const LONGEST_SIDE: f32 = 16_000.0;
 const LARGEST_AREA: f32 = 100e6;
+/// Pixels above which the time to compress is felt.
+const LARGE: usize = 6_000_000;
 
 /// Draws an SVG.
 ///
@@ -32,10 +34,36 @@ pub fn write(svg: &str) -> Result<Vec<u8>, String> {
     let scale = fitting_scale(size.width(), size.height());
     let (width, height) = (pixels(size.width() * scale), pixels(size.height() * scale));
     let mut canvas = Pixmap::new(width, height).ok_or_else(|| format!("no room for {width} × {height} pixels"))?;
+    canvas.fill(Color::WHITE);
     resvg::render(&tree, Transform::from_scale(scale, scale), &mut canvas.as_mut());
-    canvas
-        .encode_png()
-        .map_err(|error| format!("cannot write the PNG: {error}"))
+    encode(&canvas).map_err(|error| format!("cannot write the PNG: {error}"))
+}
+
+/// The file: three bytes a pixel, for nothing is transparent; large ones are compressed less to be done sooner.
+fn encode(canvas: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, canvas.width(), canvas.height());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let large = canvas.data().len() > 4 * LARGE;
+    encoder.set_compression(if large {
+        png::Compression::Fast
+    } else {
+        png::Compression::Balanced
+    });
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&colours(canvas))?;
+    writer.finish()?;
+    Ok(file)
+}
+
+/// Red, green and blue of each pixel.
+fn colours(canvas: &Pixmap) -> Vec<u8> {
+    let mut colours = Vec::with_capacity(canvas.data().len() / 4 * 3);
+    for pixel in canvas.data().chunks_exact(4) {
+        colours.extend_from_slice(&pixel[..3]);
+    }
+    colours
 }
 
 /// Pixels for each pixel of a picture of this size.
@@ -54,7 +82,7 @@ fn pixels(length: f32) -> u32 {
 fn fonts(svg: &str) -> Database {
     let mut fonts = Database::new();
     for style in STYLES {
-        fonts.load_font_data(font::bytes(style).to_vec());
+        fonts.load_font_source(Source::Binary(Arc::new(font::bytes(style))));
     }
     let ruler = Ruler::default();
     if svg

@@ -3,93 +3,19 @@
 //! Needs nothing installed. Every text is measured with the embedded font before it is placed, and its box is made for
 //! it, so nothing is cut or overflows; what is too long is elided in the middle and whole in the tooltip.
 
+mod measure;
+
 use super::font::{Ruler, Style};
 use super::label;
-use super::layout::{self, ArrowSketch, BoxSketch, Drawing, Point, Rect, Route, Seat, Size, Sketch, Step};
+use super::layout::{self, ArrowSketch, BoxSketch, Point, Rect, Route, Seat, Size, Sketch, Step};
 use super::palette::{self, paint};
-use crate::report::{Arrow, Picture, Role, Shape};
+use crate::report::{Picture, Role};
+use measure::{BADGE, HEADING, LINE, MARGIN, NOTE, REFERENCE, RING, STRONG, SUBTITLE, TITLE, TOOLTIP};
+use measure::{Card, Page, Plate, Type, Words, badge_width};
 use petgraph::visit::{EdgeRef, IntoNodeReferences};
 
 /// Longest side of a picture in pixels; a larger drawing is scaled down.
 pub const LONGEST_SIDE: f64 = 12_000.0;
-
-/// Characters of a heading, of a line and of a label that are shown.
-const SHOWN: usize = 50;
-/// The same as a width in pixels, for scripts with wide letters.
-const WIDEST: f64 = 420.0;
-/// Further lines of a box that are shown.
-const LINES: usize = 8;
-/// Bytes and lines of a tooltip.
-const TOOLTIP: usize = 4096;
-const TOOLTIP_LINES: usize = 40;
-/// Around the drawing.
-const MARGIN: f64 = 28.0;
-/// The title is broken into lines no wider than the drawing, or than this.
-const TITLE_WIDTH: f64 = 620.0;
-/// Between the outlines of a target.
-const RING: f64 = 4.0;
-/// Between a heading and its badge, and inside the badge.
-const BADGE_GAP: f64 = 9.0;
-const BADGE_PAD: f64 = 7.0;
-
-/// How a kind of text looks.
-#[derive(Clone, Copy)]
-struct Type {
-    class: &'static str,
-    style: Style,
-    size: f64,
-    /// From one line to the next.
-    leading: f64,
-}
-
-const TITLE: Type = Type {
-    class: "title",
-    style: Style::Bold,
-    size: 17.0,
-    leading: 23.0,
-};
-const SUBTITLE: Type = Type {
-    class: "subtitle",
-    style: Style::Plain,
-    size: 12.0,
-    leading: 17.0,
-};
-const HEADING: Type = Type {
-    class: "heading",
-    style: Style::Plain,
-    size: 13.0,
-    leading: 18.0,
-};
-const STRONG: Type = Type {
-    class: "strong",
-    style: Style::Bold,
-    size: 13.0,
-    leading: 18.0,
-};
-const LINE: Type = Type {
-    class: "line",
-    style: Style::Plain,
-    size: 11.0,
-    leading: 15.0,
-};
-const BADGE: Type = Type {
-    class: "badge",
-    style: Style::Bold,
-    size: 11.0,
-    leading: 16.0,
-};
-const REFERENCE: Type = Type {
-    class: "reference",
-    style: Style::Code,
-    size: 11.5,
-    leading: 15.0,
-};
-const NOTE: Type = Type {
-    class: "note",
-    style: Style::Plain,
-    size: 10.0,
-    leading: 13.0,
-};
 
 /// Draws a picture.
 pub fn write(picture: &Picture) -> String {
@@ -150,239 +76,6 @@ const fn seat(role: Role) -> Seat {
         Role::Target => Seat::Bottom,
         Role::Holder | Role::Plumbing | Role::More => Seat::Any,
     }
-}
-
-/// A line of text and its width.
-struct Words {
-    text: String,
-    width: f64,
-    kind: Type,
-}
-
-impl Words {
-    /// Text that is ready to be shown.
-    fn ready(text: String, kind: Type, ruler: &Ruler) -> Self {
-        let width = ruler.width(&text, kind.style, kind.size);
-        Self { text, width, kind }
-    }
-
-    /// Text that is elided until it fits.
-    fn fitting(text: &str, kind: Type, ruler: &Ruler) -> Self {
-        let (mut fits, mut too_many) = (1, SHOWN + 1);
-        while too_many - fits > 1 {
-            let most = usize::midpoint(fits, too_many);
-            let width = ruler.width(&label::elide(text, most), kind.style, kind.size);
-            if width <= WIDEST { fits = most } else { too_many = most }
-        }
-        Self::ready(label::elide(text, fits), kind, ruler)
-    }
-}
-
-/// An object, measured.
-struct Card {
-    role: Role,
-    heading: Words,
-    badge: Option<Words>,
-    lines: Vec<Words>,
-    tooltip: String,
-    size: Size,
-}
-
-impl Card {
-    fn new(shape: &Shape, ruler: &Ruler) -> Self {
-        let mut headings = label::lines(&shape.heading, 3).into_iter();
-        let first = headings.next().unwrap_or_default();
-        let further = headings.chain(shape.lines.iter().flat_map(|line| label::lines(line, LINES)));
-        let mut further: Vec<String> = further.collect();
-        if further.len() > LINES {
-            let left_out = further.len() - (LINES - 1);
-            further.truncate(LINES - 1);
-            further.push(format!("… {left_out} more lines"));
-        }
-        let mut card = Self {
-            role: shape.role,
-            heading: Words::fitting(&first, heading_type(shape.role), ruler),
-            badge: (shape.count > 1).then(|| Words::ready(label::times(shape.count), BADGE, ruler)),
-            lines: further.iter().map(|line| Words::fitting(line, LINE, ruler)).collect(),
-            tooltip: tooltip(&story(shape)),
-            size: Size::default(),
-        };
-        card.size = card.measure();
-        card
-    }
-
-    fn measure(&self) -> Size {
-        let widest = self
-            .lines
-            .iter()
-            .map(|line| line.width)
-            .fold(self.first_width(), f64::max);
-        let (side, ends) = match self.role {
-            Role::Root => (20.0, 18.0),
-            Role::Target => (16.0 + RING, 18.0 + 2.0 * RING),
-            Role::Holder | Role::Plumbing => (14.0, 16.0),
-            Role::More => (16.0, 12.0),
-        };
-        Size {
-            w: (widest + 2.0 * side).max(64.0),
-            h: self.text_height() + ends,
-        }
-    }
-
-    /// Width of the heading and its badge.
-    fn first_width(&self) -> f64 {
-        let badge = self.badge.as_ref().map_or(0.0, |badge| BADGE_GAP + badge_width(badge));
-        self.heading.width + badge
-    }
-
-    fn text_height(&self) -> f64 {
-        self.heading.kind.leading + self.lines.iter().map(|line| line.kind.leading).sum::<f64>()
-    }
-}
-
-/// Everything that is known about an object.
-fn story(shape: &Shape) -> String {
-    if !shape.tooltip.is_empty() {
-        return shape.tooltip.clone();
-    }
-    let mut story = shape.heading.clone();
-    for line in &shape.lines {
-        story.push('\n');
-        story.push_str(line);
-    }
-    story
-}
-
-fn tooltip(text: &str) -> String {
-    label::head(&label::lines(text, TOOLTIP_LINES).join("\n"), TOOLTIP)
-}
-
-const fn heading_type(role: Role) -> Type {
-    match role {
-        Role::Root | Role::Target => STRONG,
-        Role::Holder | Role::Plumbing | Role::More => HEADING,
-    }
-}
-
-fn badge_width(badge: &Words) -> f64 {
-    badge.width + 2.0 * BADGE_PAD
-}
-
-/// A reference, measured.
-struct Plate {
-    lines: Vec<Words>,
-    tooltip: String,
-    count: u64,
-    size: Size,
-}
-
-impl Plate {
-    fn new(arrow: &Arrow, ruler: &Ruler) -> Self {
-        let lines: Vec<Words> = [(&arrow.label, REFERENCE), (&arrow.note, NOTE)]
-            .into_iter()
-            .filter(|(text, _)| !text.is_empty())
-            .map(|(text, kind)| Words::fitting(&label::visible(text), kind, ruler))
-            .collect();
-        let widest = lines.iter().map(|line| line.width).fold(0.0, f64::max);
-        let height: f64 = lines.iter().map(|line| line.kind.leading).sum();
-        let size = if lines.is_empty() {
-            Size::default()
-        } else {
-            Size {
-                w: widest + 12.0,
-                h: height + 5.0,
-            }
-        };
-        Self {
-            lines,
-            tooltip: tooltip(&through(arrow)),
-            count: arrow.count,
-            size,
-        }
-    }
-}
-
-/// Everything that is known about a reference.
-fn through(arrow: &Arrow) -> String {
-    let mut story = [arrow.label.as_str(), arrow.note.as_str()]
-        .join("\n")
-        .trim_matches('\n')
-        .to_owned();
-    if arrow.count > 1 {
-        story.push_str(&format!("\n{} objects held through here", label::grouped(arrow.count)));
-    }
-    story
-}
-
-/// The drawing with its title.
-struct Page {
-    title: Vec<Words>,
-    subtitle: Vec<Words>,
-    size: Size,
-    /// Where the drawing starts.
-    origin: Point,
-}
-
-impl Page {
-    fn new(picture: &Picture, drawing: &Drawing, ruler: &Ruler) -> Self {
-        let most = drawing.size.w.max(TITLE_WIDTH);
-        let title = wrap(&picture.title, TITLE, most, ruler);
-        let subtitle = wrap(&picture.subtitle, SUBTITLE, most, ruler);
-        let words = title.iter().chain(&subtitle);
-        let (mut width, mut height) = (drawing.size.w, 0.0);
-        for line in words {
-            width = width.max(line.width);
-            height += line.kind.leading;
-        }
-        if height > 0.0 {
-            height += 18.0;
-        }
-        let origin = Point {
-            x: MARGIN + (width - drawing.size.w) / 2.0,
-            y: MARGIN + height,
-        };
-        let size = Size {
-            w: width + 2.0 * MARGIN,
-            h: drawing.size.h + height + 2.0 * MARGIN,
-        };
-        Self {
-            title,
-            subtitle,
-            size,
-            origin,
-        }
-    }
-}
-
-/// At most three lines, broken at blanks.
-fn wrap(text: &str, kind: Type, most: f64, ruler: &Ruler) -> Vec<Words> {
-    let text = label::elide(&label::visible(text), 300);
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        let longer = lines.last().map(|line| format!("{line} {word}"));
-        match longer {
-            Some(longer) if lines.len() == 3 || ruler.width(&longer, kind.style, kind.size) <= most => {
-                lines.pop();
-                lines.push(longer);
-            }
-            _ if word.is_empty() && lines.is_empty() => {}
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-        .into_iter()
-        .map(|line| narrowed(line, kind, most, ruler))
-        .collect()
-}
-
-/// A line, elided when it is too wide.
-fn narrowed(line: String, kind: Type, most: f64, ruler: &Ruler) -> Words {
-    let mut words = Words::ready(line, kind, ruler);
-    while words.width > most && words.text.chars().count() > 8 {
-        let fewer = words.text.chars().count() * 9 / 10;
-        words = Words::ready(label::elide(&words.text, fewer), kind, ruler);
-    }
-    words
 }
 
 /// Collects the text of the file.
@@ -533,7 +226,7 @@ impl Pen {
                 badge,
                 card.role,
                 Point {
-                    x: left + heading.width + BADGE_GAP,
+                    x: left + card.before_badge(),
                     y: y + 1.0,
                 },
             );

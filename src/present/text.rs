@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::label::visible;
 use crate::counts::{bytes_text, grouped};
 use crate::report::{Block, Cell, ChainBlock, ChainStep, Report, Span, Table, Tone};
 
@@ -79,7 +80,9 @@ impl Page<'_> {
             spans.extend_from_slice(&step.object_notes);
         }
         self.line(prefix, hanging, &spans, false)?;
-        let Some(reference) = &step.reference else { return Ok(()) };
+        let Some(reference) = &step.reference else {
+            return Ok(());
+        };
         let mut spans = vec![Span::new(Tone::Reference, reference.clone())];
         if !step.reference_note.is_empty() {
             spans.push(Span::new(Tone::Faint, format!("  {}", step.reference_note)));
@@ -94,7 +97,11 @@ impl Page<'_> {
             .iter()
             .flat_map(|span| {
                 let tone = span.tone;
-                harmless(&span.text).chars().collect::<Vec<_>>().into_iter().map(move |letter| (letter, tone))
+                visible(&span.text)
+                    .chars()
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .map(move |letter| (letter, tone))
             })
             .collect();
         let mut rest = letters.as_slice();
@@ -116,22 +123,41 @@ impl Page<'_> {
         write!(self.out, "{indent}")?;
         for run in letters.chunk_by(|a, b| a.1 == b.1) {
             let text: String = run.iter().map(|(letter, _)| letter).collect();
-            let style = if self.layout.colour { style(run[0].1, is_bold) } else { Style::new() };
+            let style = if self.layout.colour {
+                style(run[0].1, is_bold)
+            } else {
+                Style::new()
+            };
             write!(self.out, "{style}{text}{style:#}")?;
         }
         writeln!(self.out)
     }
 
     fn table(&mut self, table: &Table) -> io::Result<()> {
-        let rows: Vec<Vec<(String, bool)>> = table.rows.iter().map(|row| row.iter().map(cell_text).collect()).collect();
+        let rows: Vec<Vec<(String, bool)>> = table
+            .rows
+            .iter()
+            .map(|row| row.iter().map(cell_text).collect())
+            .collect();
         let width_of = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column)).map(|(text, _)| text.width());
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|(text, _)| text.width());
             cells.chain([table.columns[column].width()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..table.columns.len()).map(width_of).collect();
-        let is_number = |column: usize| rows.first().and_then(|row| row.get(column)).is_some_and(|(_, is_number)| *is_number);
-        let titles: Vec<(String, bool)> =
-            table.columns.iter().enumerate().map(|(column, title)| (title.clone(), is_number(column))).collect();
+        let is_number = |column: usize| {
+            rows.first()
+                .and_then(|row| row.get(column))
+                .is_some_and(|(_, is_number)| *is_number)
+        };
+        let titles: Vec<(String, bool)> = table
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(column, title)| (title.clone(), is_number(column)))
+            .collect();
         self.row(&titles, &widths, true)?;
         rows.iter().try_for_each(|row| self.row(row, &widths, false))
     }
@@ -140,7 +166,11 @@ impl Page<'_> {
         let mut text = String::new();
         for ((cell, is_number), width) in cells.iter().zip(widths) {
             let blanks = " ".repeat(width.saturating_sub(cell.width()));
-            let (before, after) = if *is_number { (blanks.as_str(), "") } else { ("", blanks.as_str()) };
+            let (before, after) = if *is_number {
+                (blanks.as_str(), "")
+            } else {
+                ("", blanks.as_str())
+            };
             text.push_str(&format!("{before}{cell}{after}  "));
         }
         self.line("  ", "    ", &[Span::plain(text.trim_end())], is_bold)
@@ -149,7 +179,7 @@ impl Page<'_> {
 
 fn cell_text(cell: &Cell) -> (String, bool) {
     match cell {
-        Cell::Text(text) => (harmless(text), false),
+        Cell::Text(text) => (visible(text), false),
         Cell::Count(count) => (grouped(*count), true),
         Cell::Bytes(bytes) => (bytes_text(*bytes), true),
     }
@@ -183,29 +213,14 @@ fn style(tone: Tone, is_bold: bool) -> Style {
         Tone::Target => AnsiColor::Red.on_default().bold(),
         Tone::Number => Style::new().bold(),
     };
-    if is_bold && tone != Tone::Faint { style.bold() } else { style }
-}
-
-/// Foreign text without anything that a terminal would obey: control characters and those that turn the direction of
-/// writing become visible escapes.
-pub fn harmless(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\n' => safe.push_str("\\n"),
-            '\t' => safe.push_str("\\t"),
-            '\r' => safe.push_str("\\r"),
-            _ if letter.is_control() => safe.push_str(&format!("\\x{:02x}", u32::from(letter))),
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
-                safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
-            }
-            _ => safe.push(letter),
-        }
+    if is_bold && tone != Tone::Faint {
+        style.bold()
+    } else {
+        style
     }
-    safe
 }
 
-/// As [`harmless`], but line ends stay.
+/// Foreign text of several lines without anything that a terminal would obey.
 pub fn harmless_lines(text: &str) -> String {
-    text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }

@@ -17,13 +17,13 @@ mod tree;
 
 pub use self::data::{SCHEMA, dump as dump_data};
 pub use self::report::Detail;
+use self::shape::Shapes;
+use self::tree::{ChainTree, choose_chains};
 use super::distances::{Distances, RootChoice};
 use super::exclude::{ReferencePattern, matching_references};
 use super::origin::package;
 use super::retaining::Retaining;
 use super::select::{Group, Selection};
-use self::shape::Shapes;
-use self::tree::{ChainTree, choose_chains};
 use crate::graph::{Description, Heap, ObjectId, ReferenceKind, ReferenceName, Root, TypeId};
 
 /// How to ask.
@@ -152,9 +152,17 @@ pub fn chains(heap: &Heap, selection: &Selection, options: &Options) -> Chains {
     let positions = matching_references(heap, &options.exclude);
     let retaining = Retaining::without(&heap.graph, &positions);
     let distances = Distances::search(&retaining, &options.roots);
-    let search = Search { heap, retaining, distances, choice: &options.roots };
+    let search = Search {
+        heap,
+        retaining,
+        distances,
+        choice: &options.roots,
+    };
     let types = search.answer_all(&selection.groups);
-    Chains { types, excluded_references: positions.len() as u64 }
+    Chains {
+        types,
+        excluded_references: positions.len() as u64,
+    }
 }
 
 /// What the chains of all types share.
@@ -172,8 +180,10 @@ impl Search<'_> {
         for (place, group) in groups.iter().enumerate() {
             by_package.entry(self.package_of(group)).or_default().push(place);
         }
-        let mut answers: Vec<(usize, TypeAnswer)> =
-            by_package.into_iter().flat_map(|(package, places)| self.answer_package(groups, package, &places)).collect();
+        let mut answers: Vec<(usize, TypeAnswer)> = by_package
+            .into_iter()
+            .flat_map(|(package, places)| self.answer_package(groups, package, &places))
+            .collect();
         answers.sort_by_key(|(place, _)| *place);
         answers.into_iter().map(|(_, answer)| answer).collect()
     }
@@ -185,9 +195,20 @@ impl Search<'_> {
 
     fn answer_package(&self, groups: &[Group], package: &str, places: &[usize]) -> Vec<(usize, TypeAnswer)> {
         let is_reached = |object: &ObjectId| self.distances.pass(*object).is_some();
-        let reached: Vec<ObjectId> =
-            places.iter().flat_map(|&place| &groups[place].objects).copied().filter(is_reached).collect();
-        let tree = choose_chains(self.heap, &self.retaining, &self.distances, self.choice, &reached, package);
+        let reached: Vec<ObjectId> = places
+            .iter()
+            .flat_map(|&place| &groups[place].objects)
+            .copied()
+            .filter(is_reached)
+            .collect();
+        let tree = choose_chains(
+            self.heap,
+            &self.retaining,
+            &self.distances,
+            self.choice,
+            &reached,
+            package,
+        );
         let shapes = Shapes::new(&self.heap.graph, &tree);
         let mut targets = tree.targets.iter().copied();
         let mut answers = Vec::new();
@@ -203,19 +224,30 @@ impl Search<'_> {
     fn answer_type(&self, group: &Group, targets: &[u32], tree: &ChainTree, shapes: &Shapes) -> TypeAnswer {
         let mut by_shape: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         for &target in targets {
-            by_shape.entry(shapes.of_object[target as usize]).or_default().push(target);
+            by_shape
+                .entry(shapes.of_object[target as usize])
+                .or_default()
+                .push(target);
         }
         let mut ways: Vec<(u32, Vec<u32>)> = by_shape.into_iter().collect();
         ways.sort_unstable_by_key(|(_, targets)| (std::cmp::Reverse(targets.len()), targets.iter().min().copied()));
         let rest = ways.split_off(ways.len().min(MAX_SIGNATURES));
-        let further = (rest.len() as u64, rest.iter().map(|(_, targets)| targets.len() as u64).sum());
-        let mut signatures: Vec<Signature> =
-            ways.into_par_iter().filter_map(|(shape, targets)| self.signature(shape, targets, tree, shapes)).collect();
+        let further = (
+            rest.len() as u64,
+            rest.iter().map(|(_, targets)| targets.len() as u64).sum(),
+        );
+        let mut signatures: Vec<Signature> = ways
+            .into_par_iter()
+            .filter_map(|(shape, targets)| self.signature(shape, targets, tree, shapes))
+            .collect();
         signatures.sort_by(|a, b| {
             let key = |signature: &Signature| (signature.pass, signature.length, signature.objects[0]);
             b.objects.len().cmp(&a.objects.len()).then_with(|| key(a).cmp(&key(b)))
         });
-        let unreached = group.objects.iter().filter(|&&object| self.distances.pass(object).is_none());
+        let unreached = group
+            .objects
+            .iter()
+            .filter(|&&object| self.distances.pass(object).is_none());
         TypeAnswer {
             type_id: group.type_id,
             count: group.objects.len() as u64,
@@ -227,7 +259,9 @@ impl Search<'_> {
     }
 
     fn size_of(&self, objects: &[ObjectId]) -> u64 {
-        objects.iter().fold(0u64, |sum, &object| sum.saturating_add(self.heap.graph.shallow_size(object)))
+        objects.iter().fold(0u64, |sum, &object| {
+            sum.saturating_add(self.heap.graph.shallow_size(object))
+        })
     }
 
     fn signature(&self, shape: u32, mut targets: Vec<u32>, tree: &ChainTree, shapes: &Shapes) -> Option<Signature> {
@@ -239,8 +273,9 @@ impl Search<'_> {
         let crowd = Crowd::new(&targets, tree, shapes);
         let mut places: Vec<u32> = tree.upwards(representative).collect();
         places.reverse();
-        let steps: Vec<Step> =
-            (0..places.len()).map(|at| self.step(places[at], places.get(at + 1).copied(), tree, shapes, &crowd)).collect();
+        let steps: Vec<Step> = (0..places.len())
+            .map(|at| self.step(places[at], places.get(at + 1).copied(), tree, shapes, &crowd))
+            .collect();
         Some(Signature {
             fingerprint: shapes.fingerprint(&self.heap.graph, shape),
             root: tree.roots.get(places.first()?)?.clone(),
@@ -280,7 +315,13 @@ impl Search<'_> {
         }
         let reference_count = self.heap.describe(object).reference_count;
         let held_from_outside = self.held_from_outside(object);
-        Unreached { object, reference_count, referrer_count, referrers, held_from_outside }
+        Unreached {
+            object,
+            reference_count,
+            referrer_count,
+            referrers,
+            held_from_outside,
+        }
     }
 
     /// Looks at the holders of an object, nearest first, for one whose reference count is not accounted for.
@@ -289,9 +330,18 @@ impl Search<'_> {
         let mut queue = std::collections::VecDeque::from([(object, 0)]);
         while let Some((object, distance)) = queue.pop_front() {
             let found = self.heap.graph.referrers(object).len() as u64;
-            let count = self.heap.describe(object).reference_count.filter(|&count| count < FIRST_IMMORTAL);
+            let count = self
+                .heap
+                .describe(object)
+                .reference_count
+                .filter(|&count| count < FIRST_IMMORTAL);
             if let Some(reference_count) = count.filter(|&count| count > found) {
-                return Some(HeldFromOutside { object, distance, reference_count, found });
+                return Some(HeldFromOutside {
+                    object,
+                    distance,
+                    reference_count,
+                    found,
+                });
             }
             for referrer in self.retaining.referrers(object) {
                 if seen.len() < HOLDERS_SEARCHED && seen.insert(referrer) {

@@ -99,8 +99,11 @@ fn ranked_roots(
     ancestors: &Ancestors,
     type_package: &str,
 ) -> FxHashMap<u32, (u32, Root)> {
-    let candidates: Vec<u32> =
-        (0..).zip(&ancestors.objects).filter(|(_, object)| distances.is_root(**object)).map(|(place, _)| place).collect();
+    let candidates: Vec<u32> = (0..)
+        .zip(&ancestors.objects)
+        .filter(|(_, object)| distances.is_root(**object))
+        .map(|(place, _)| place)
+        .collect();
     let mut ranked: Vec<(Origin, Root, u32)> = candidates
         .into_par_iter()
         .filter_map(|place| {
@@ -108,12 +111,19 @@ fn ranked_roots(
             let root = naming_root(&heap.graph, object, distances.pass(object)?, choice)?;
             let name = root.name.as_deref().unwrap_or("");
             let is_of_type = !type_package.is_empty() && package(name) == type_package;
-            let origin = if is_of_type { Origin::Own } else { origin_of_root(heap, object, &root.kind, name) };
+            let origin = if is_of_type {
+                Origin::Own
+            } else {
+                origin_of_root(heap, object, &root.kind, name)
+            };
             Some((origin, root, place))
         })
         .collect();
     ranked.sort_by(|a, b| (a.0, &a.1.name, a.1.object).cmp(&(b.0, &b.1.name, b.1.object)));
-    (0..).zip(ranked).map(|(rank, (_, root, place))| (place, (rank, root))).collect()
+    (0..)
+        .zip(ranked)
+        .map(|(rank, (_, root, place))| (place, (rank, root)))
+        .collect()
 }
 
 /// For each ancestor, in order of distance: its holder on the chosen chain, and the number of shortest chains.
@@ -136,8 +146,13 @@ fn choose_holders(
         }
         let mut best = (u32::MAX, ObjectId(u32::MAX), place);
         let mut chains = 0u64;
-        for referrer in retaining.referrers(object).filter(|&referrer| distances.is_step(referrer, object)) {
-            let Some(&holder) = ancestors.places.get(&referrer) else { continue };
+        for referrer in retaining
+            .referrers(object)
+            .filter(|&referrer| distances.is_step(referrer, object))
+        {
+            let Some(&holder) = ancestors.places.get(&referrer) else {
+                continue;
+            };
             best = best.min((ranks[holder as usize], referrer, holder));
             chains = chains.saturating_add(chain_counts[holder as usize]);
         }
@@ -167,19 +182,20 @@ fn prune(
         }
     }
     let mut new_places = vec![u32::MAX; ancestors.objects.len()];
-    let mut next = 0;
-    for (place, _) in is_kept.iter().enumerate().filter(|(_, is_kept)| **is_kept) {
-        new_places[place] = next;
-        next += 1;
-    }
     let kept = || (0..ancestors.objects.len()).filter(|&place| is_kept[place]);
+    for (new_place, place) in (0..).zip(kept()) {
+        new_places[place] = new_place;
+    }
     let objects: Vec<ObjectId> = kept().map(|place| ancestors.objects[place]).collect();
     let holders: Vec<u32> = kept().map(|place| new_places[holders[place] as usize]).collect();
     let names = reference_names(heap, retaining, &objects, &holders);
     ChainTree {
         names,
         chain_counts: kept().map(|place| counts[place]).collect(),
-        targets: targets.iter().map(|target| new_places[ancestors.places[target] as usize]).collect(),
+        targets: targets
+            .iter()
+            .map(|target| new_places[ancestors.places[target] as usize])
+            .collect(),
         roots: roots
             .into_iter()
             .filter(|(place, _)| is_kept[*place as usize])
@@ -197,15 +213,20 @@ fn reference_names(
     objects: &[ObjectId],
     holders: &[u32],
 ) -> Vec<ReferenceName> {
-    let mut held: Vec<(u32, u32)> =
-        (0u32..).zip(holders).filter(|(place, holder)| place != *holder).map(|(place, &holder)| (holder, place)).collect();
+    let mut held: Vec<(u32, u32)> = (0u32..)
+        .zip(holders)
+        .filter(|(place, holder)| place != *holder)
+        .map(|(place, &holder)| (holder, place))
+        .collect();
     held.sort_unstable();
     let by_holder: Vec<&[(u32, u32)]> = held.chunk_by(|a, b| a.0 == b.0).collect();
     let found: Vec<Vec<(u32, ReferenceName)>> = by_holder
         .par_iter()
         .map(|group| {
-            let wanted: FxHashMap<ObjectId, u32> =
-                group.iter().map(|&(_, place)| (objects[place as usize], place)).collect();
+            let wanted: FxHashMap<ObjectId, u32> = group
+                .iter()
+                .map(|&(_, place)| (objects[place as usize], place))
+                .collect();
             names_from(heap, retaining, objects[group[0].0 as usize], &wanted)
         })
         .collect();

@@ -22,6 +22,8 @@ const GUTTER: f64 = 26.0;
 const LANE: f64 = 12.0;
 /// Above a column, when arrows come in there: an arrowhead, and some shaft to see.
 const HEAD: f64 = 34.0;
+/// Below a column, when arrows leave it there.
+const FOOT: f64 = 18.0;
 
 /// Where the rows of a grid go.
 pub(super) struct Plan {
@@ -135,45 +137,53 @@ fn starts(above: &[f64], foldable: &[usize], columns: usize) -> Vec<usize> {
 /// Puts rows in columns that start at the given rows.
 fn stack(grid: &Grid, gaps: &[f64], starts: &[usize]) -> Plan {
     let most_lanes = starts.iter().skip(1).map(|&row| lanes(grid, row)).max().unwrap_or(0);
-    let (top, below) = if most_lanes == 0 { (0.0, 0.0) } else { (HEAD, 18.0) };
-    let top = top + LANE * most_lanes as f64;
+    let (above, below) = if most_lanes == 0 { (0.0, 0.0) } else { (HEAD, FOOT) };
+    let (top, below) = (above + LANE * most_lanes as f64, below + LANE * most_lanes as f64);
     let mut plan = Plan {
         rows: Vec::new(),
         columns: Vec::new(),
         size: Size::default(),
     };
-    let mut left = 0.0;
-    for (column, &first) in starts.iter().enumerate() {
-        let rows = first..starts.get(column + 1).copied().unwrap_or(grid.rows.len());
-        if column > 0 {
-            left += 2.0 * GUTTER + LANE * lanes(grid, first) as f64;
-        }
+    for (index, &first) in starts.iter().enumerate() {
+        let rows = first..starts.get(index + 1).copied().unwrap_or(grid.rows.len());
+        let gutter = if index == 0 {
+            0.0
+        } else {
+            2.0 * GUTTER + LANE * lanes(grid, first) as f64
+        };
+        let column = plan.add_column(grid, gaps, rows, Point::new(plan.size.w + gutter, top));
+        plan.size = Size {
+            w: column.right,
+            h: plan.size.h.max(column.bottom + below),
+        };
+        plan.columns.push(column);
+    }
+    plan
+}
+
+impl Plan {
+    /// Stacks rows below a corner.
+    fn add_column(&mut self, grid: &Grid, gaps: &[f64], rows: Range<usize>, corner: Point) -> Column {
         let (low, high) = grid.extent(grid.rows[rows.clone()].iter().flatten());
-        let mut bottom = top;
+        let (shift, column) = (corner.x - low, self.columns.len());
+        let mut bottom = corner.y;
         for row in rows.clone() {
             let height = grid.height(&grid.rows[row]);
-            plan.rows.push(RowPlan {
+            self.rows.push(RowPlan {
                 top: bottom,
                 height,
-                shift: left - low,
+                shift,
                 column,
             });
             bottom += height + if row + 1 < rows.end { gaps[row] } else { 0.0 };
         }
-        let right = left + high - low;
-        plan.columns.push(Column {
+        Column {
             rows,
-            top,
-            right,
+            top: corner.y,
+            right: corner.x + high - low,
             bottom,
-        });
-        plan.size = Size {
-            w: right,
-            h: plan.size.h.max(bottom + below + LANE * most_lanes as f64),
-        };
-        left = right;
+        }
     }
-    plan
 }
 
 /// The way from the foot of a column to the head of the next: down, beside the column, up, and down again.
@@ -182,7 +192,7 @@ fn stack(grid: &Grid, gaps: &[f64], starts: &[usize]) -> Plan {
 pub(super) fn corners(from: &Column, to: &Column, ends: (Point, Point), lane: usize, lanes: usize) -> [Point; 6] {
     let outer = LANE * lane as f64;
     let inner = LANE * (lanes - 1 - lane) as f64;
-    let foot = from.bottom + 18.0 + inner;
+    let foot = from.bottom + FOOT + inner;
     let x = from.right + GUTTER + inner;
     let head = to.top - HEAD - outer;
     let (start, end) = ends;

@@ -1,0 +1,48 @@
+//! Each layer uses only those to its left, so that an arrow never points back.
+
+use std::path::{Path, PathBuf};
+
+const LAYERS: [&str; 10] = [
+    "counts", "progress", "error", "source", "graph", "format", "report", "analysis", "present", "cli",
+];
+
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The layer of a file below `src`, from the first part of its path.
+fn layer(path: &Path, source: &Path) -> Option<usize> {
+    let first = path.strip_prefix(source).unwrap().components().next().unwrap();
+    let name = first.as_os_str().to_string_lossy();
+    LAYERS.iter().position(|layer| name.trim_end_matches(".rs") == *layer)
+}
+
+#[test]
+fn no_layer_uses_a_later_one() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&source, &mut files);
+    let mut checked = 0;
+    for file in files {
+        let Some(own) = layer(&file, &source) else { continue };
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (later, name) in LAYERS.iter().enumerate().skip(own + 1) {
+            let uses = text.contains(&format!("crate::{name}::"));
+            assert!(
+                !uses,
+                "{} is of layer {} and uses {name} ({later})",
+                file.display(),
+                LAYERS[own]
+            );
+        }
+        checked += 1;
+    }
+    assert!(checked > 20, "only {checked} files found");
+}

@@ -1,0 +1,10 @@
+//! Tests of `src/present`: pictures as pictures, text as text.
+
+mod dot;
+mod json;
+mod label;
+mod layout;
+mod pictures;
+mod png;
+mod svg;
+mod text;

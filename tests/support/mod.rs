@@ -1,0 +1,4 @@
+//! What tests share: a heap mini-language, the command as a fixture, oracles.
+
+pub(crate) mod command;
+pub(crate) mod heap;

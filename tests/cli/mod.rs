@@ -1,1 +1,187 @@
-//! Tests of `src/cli`.
+//! Tests of `src/cli`: the command as a person types it.
+
+use crate::support::command::Workshop;
+use crate::support::heap::dump;
+
+const SKETCH: &str = "module app .cache -> c\nc: dict ['a'] -> s1, ['b'] -> s2\ns1: app.Session\ns2: app.Session\nlost: app.Lost";
+
+fn workshop() -> Workshop {
+    let workshop = Workshop::new();
+    workshop.write("dump.jsonl", dump(SKETCH));
+    workshop
+}
+
+#[test]
+fn the_main_command_answers_and_leaves_dot_and_png() {
+    let workshop = workshop();
+    let ran = workshop.run(&["dump.jsonl", "--type", "Session"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("app.cache[…]"), "{}", ran.stdout);
+    assert_eq!(workshop.files(), ["Session-0x40.dot", "Session-0x40.png", "dump.jsonl"]);
+    assert!(ran.stderr.contains("wrote ./Session-0x40.png"), "{}", ran.stderr);
+}
+
+#[test]
+fn nothing_matched_is_exit_code_1_with_the_nearest_names() {
+    let ran = workshop().run(&["dump.jsonl", "--type", "Sesion"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("no object is of type `Sesion`"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("app.Session  2 objects"), "{}", ran.stdout);
+}
+
+#[test]
+fn an_object_that_no_root_reaches_is_found_all_the_same() {
+    let ran = workshop().run(&["dump.jsonl", "--type", "Lost", "--no-files"]);
+    assert_eq!(ran.code, 0);
+    assert!(ran.stdout.contains("not reachable from any root"), "{}", ran.stdout);
+}
+
+#[test]
+fn failures_are_exit_code_2_with_a_reason() {
+    let workshop = workshop();
+    workshop.write("picture.png", b"\x89PNG\r\n\x1a\n");
+    workshop.write("wrong.json", "{\"nodes\":[],\"links\":[],\"directed\":false}");
+    for (arguments, reason) in [
+        (&["missing.jsonl", "--type", "X"][..], "cannot read `missing.jsonl`"),
+        (&[".", "--type", "X"], "cannot read `.`"),
+        (&["picture.png", "--type", "X"], "89 50 4e 47"),
+        (&["wrong.json", "--type", "X"], "undirected"),
+        (&["dump.jsonl", "--type", "Session", "--exclude", "nonsense"], "OWNER.NAME"),
+        (&["dump.jsonl", "--type", "Session", "--roots", ""], "--roots needs"),
+        (&["dump.jsonl", "--type", "Session", "-o", "dump.jsonl/x"], "cannot write"),
+        (&["export", "dump.jsonl", "-o", "x.parquet"], "ends in `.csv` or `.jsonl`"),
+        (&["dump.jsonl", "--bad"], "unexpected argument"),
+    ] {
+        let ran = workshop.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(reason), "{arguments:?}: {}", ran.stderr);
+    }
+    assert_eq!(workshop.files(), ["dump.jsonl", "picture.png", "wrong.json"]);
+}
+
+#[test]
+fn strict_refuses_what_is_otherwise_told() {
+    let workshop = Workshop::new();
+    workshop.write("dump", "{\"address\": 1, \"type\": \"T\", \"refs\": [9]}\nbroken\n{\"address\": 2, \"type\": \"T\", \"re");
+    let lenient = workshop.run(&["dump", "--type", "T", "--no-files"]);
+    assert_eq!(lenient.code, 0);
+    for fact in ["1 broken record left out, the first at byte 41", "1 dangling reference", "breaks off at byte"] {
+        assert!(lenient.stdout.contains(fact), "{fact}: {}", lenient.stdout);
+    }
+    let strict = workshop.run(&["dump", "--type", "T", "--strict"]);
+    assert_eq!(strict.code, 2);
+    assert!(strict.stderr.contains("1 broken record"), "{}", strict.stderr);
+    assert!(strict.stdout.is_empty());
+}
+
+#[test]
+fn dumps_come_from_standard_input_and_compressed() {
+    let workshop = workshop();
+    let plain = dump(SKETCH).into_bytes();
+    let zstd = zstd::stream::encode_all(plain.as_slice(), 3).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, &plain).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let expected = workshop.run(&["dump.jsonl", "--type", "Session", "--no-files"]).stdout;
+    for input in [&plain, &zstd, &gzip] {
+        let ran = workshop.run_with_input(&["-", "--type", "Session", "--no-files"], input);
+        assert_eq!(ran.stdout, expected);
+        workshop.write("named.wrongly.png", input);
+        assert_eq!(workshop.run(&["named.wrongly.png", "--type", "Session", "--no-files"]).stdout, expected);
+    }
+}
+
+#[test]
+fn the_same_bytes_come_out_for_any_number_of_threads() {
+    let workshop = workshop();
+    let one = workshop.run(&["dump.jsonl", "--type", "*", "--format", "json", "--threads", "1"]).stdout;
+    for threads in ["2", "3", "8"] {
+        let other = workshop.run(&["dump.jsonl", "--type", "*", "--format", "json", "--threads", threads]).stdout;
+        assert_eq!(one, other);
+    }
+}
+
+#[test]
+fn export_writes_a_row_an_object() {
+    let workshop = workshop();
+    assert_eq!(workshop.run(&["export", "dump.jsonl", "-o", "objects.csv"]).code, 0);
+    let csv = String::from_utf8(workshop.read("objects.csv")).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines[0], "address,type,shallow_size,distance");
+    assert_eq!(lines[1], "16,module,128,0");
+    assert_eq!(lines[4], "64,app.Session,512,3");
+    assert_eq!(*lines.last().unwrap(), "96,app.Lost,768,");
+    assert_eq!(workshop.run(&["export", "dump.jsonl", "-o", "objects.jsonl"]).code, 0);
+    let rows: Vec<serde_json::Value> =
+        String::from_utf8(workshop.read("objects.jsonl")).unwrap().lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert_eq!(rows.len(), lines.len() - 1);
+    assert_eq!(rows[0]["distance"], 0);
+    assert!(rows.last().unwrap()["distance"].is_null());
+    assert_eq!(workshop.run(&["export", "dump.jsonl", "-o", "-"]).stdout, csv);
+}
+
+#[test]
+fn several_types_and_ids_are_answered_in_one_run() {
+    let ran = workshop().run(&["dump.jsonl", "--type", "Session", "--type", "Lost", "--id", "0x10", "--format", "json"]);
+    let json = ran.json();
+    assert_eq!(json["matched"], 4);
+    assert_eq!(json["types"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn colour_is_only_for_terminals_unless_asked_for() {
+    let workshop = workshop();
+    assert!(!workshop.run(&["dump.jsonl", "--type", "Session", "--no-files"]).stdout.contains('\x1b'));
+    let forced = workshop.run(&["dump.jsonl", "--type", "Session", "--no-files", "--color", "always"]);
+    assert!(forced.stdout.contains("\x1b["));
+}
+
+#[test]
+fn help_version_man_and_completions_are_made() {
+    let workshop = Workshop::new();
+    let help = workshop.run(&["--help"]);
+    assert_eq!(help.code, 0);
+    for word in ["--type", "--exclude", "--roots", "--raw", "Exit codes", "export"] {
+        assert!(help.stdout.contains(word), "{word}");
+    }
+    assert!(workshop.run(&["--version"]).stdout.starts_with("retainers 0."));
+    assert!(workshop.run(&["man"]).stdout.starts_with(".ie"));
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(workshop.run(&["completions", shell]).stdout.contains("retainers"), "{shell}");
+    }
+    assert_eq!(workshop.run(&[]).code, 2);
+}
+
+#[test]
+fn quiet_says_nothing_on_standard_error() {
+    let ran = workshop().run(&["dump.jsonl", "--type", "Session", "--quiet"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_closed_pipe_is_quiet_success() {
+    use std::process::Stdio;
+    let workshop = workshop();
+    let mut child = workshop
+        .command(&["dump.jsonl", "--type", "*", "--format", "json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn hostile_names_become_harmless_files_and_text() {
+    let workshop = Workshop::new();
+    let nasty = "../../etc/x\\u001b]0;pwned\\u0007\\\"<script>&{|}\\u202e";
+    workshop.write("dump", format!("{{\"address\": 1, \"type\": \"{nasty}\", \"refs\": [], \"root\": \"module\"}}\n"));
+    let ran = workshop.run(&["dump", "--type", "*", "--format", "text,dot,svg,png,json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!ran.stdout.contains('\x1b') && !ran.stderr.contains('\x1b'));
+    assert_eq!(workshop.files().len(), 5, "{:?}", workshop.files());
+}

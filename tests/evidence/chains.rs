@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use retainers::analysis::chains::{Options, Signature, chains};
-use retainers::analysis::distances::RootChoice;
-use retainers::analysis::select::{Query, select};
-use retainers::graph::Heap;
+use ::retainers::analysis::chains::{Options, Signature, chains};
+use ::retainers::analysis::distances::RootChoice;
+use ::retainers::analysis::select::{Query, select};
+use ::retainers::graph::Heap;
 use serde_json::Value;
 
 use super::{cases, folder, json, load};

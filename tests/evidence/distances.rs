@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use retainers::analysis::distances::{Distances, RootChoice};
-use retainers::analysis::retaining::Retaining;
-use retainers::graph::{Heap, ObjectId};
+use ::retainers::analysis::distances::{Distances, RootChoice};
+use ::retainers::analysis::retaining::Retaining;
+use ::retainers::graph::{Heap, ObjectId};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

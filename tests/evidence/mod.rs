@@ -7,8 +7,8 @@ mod distances;
 
 use std::path::{Path, PathBuf};
 
-use retainers::graph::Heap;
-use retainers::progress::Progress;
+use ::retainers::graph::Heap;
+use ::retainers::progress::Progress;
 use serde_json::Value;
 
 /// A folder of the evidence, or a loud `None`.

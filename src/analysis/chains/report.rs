@@ -286,7 +286,7 @@ fn unreached(heap: &Heap, answer: &TypeAnswer) -> Vec<Block> {
         format!("{} of {}", grouped(count), grouped(answer.count))
     };
     let verb = if count == 1 { "is" } else { "are" };
-    let mut blocks = vec![Block::Line(vec![
+    let mut blocks = vec![Block::Headline(vec![
         Span::new(Tone::Number, whose),
         Span::plain(format!(" {verb} not reachable from any root")),
     ])];
@@ -370,10 +370,8 @@ pub fn notes(heap: &Heap) -> Vec<String> {
     if graph.roots().is_empty() {
         notes.push("this dump marks no roots and has no modules, so that nothing can be reached".to_owned());
     } else if !heap.about.has_marked_roots {
-        notes.push(format!(
-            "this dump marks no roots: its {} stand in for them",
-            counted(graph.roots().len() as u64, "module")
-        ));
+        let modules = grouped(graph.roots().len() as u64);
+        notes.push(format!("this dump marks no roots: its modules stand in for them ({modules})"));
     }
     if !heap.about.has_reference_names {
         notes.push("this dump does not name references: only names that follow from their order are shown".to_owned());

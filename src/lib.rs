@@ -19,7 +19,7 @@
 //! let answer = chains(&heap, &selection, &Options::default());
 //! assert_eq!(answer.types[0].signatures[0].root.name.as_deref(), Some("app"));
 //!
-//! let report = answer.report(&heap, &selection, Detail { limit: 10, raw: false });
+//! let report = answer.report(&heap, &selection, Detail::default());
 //! text::write(&report, text::Layout::default(), &mut std::io::stdout())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

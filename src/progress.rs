@@ -20,14 +20,7 @@ pub enum Phase {
     Draw,
 }
 
-const PHASES: [Phase; 6] = [
-    Phase::Idle,
-    Phase::Decompress,
-    Phase::Read,
-    Phase::Link,
-    Phase::Search,
-    Phase::Draw,
-];
+const PHASES: [Phase; 6] = [Phase::Idle, Phase::Decompress, Phase::Read, Phase::Link, Phase::Search, Phase::Draw];
 
 /// Counters that the work advances and that a progress bar polls. Shared between threads.
 #[derive(Debug, Default)]

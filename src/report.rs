@@ -160,10 +160,7 @@ pub struct Arrow {
 impl Span {
     /// A run of text with the given meaning.
     pub fn new(tone: Tone, text: impl Into<String>) -> Self {
-        Self {
-            tone,
-            text: text.into(),
-        }
+        Self { tone, text: text.into() }
     }
 
     /// A run of text with no special meaning.

@@ -39,10 +39,7 @@ impl Source {
     /// [`Error::Open`] when the file cannot be opened, mapped or read at all.
     pub fn open(path: &Path, progress: &Progress) -> Result<Self> {
         let name = path.display().to_string();
-        let failed = |cause| Error::Open {
-            path: path.to_owned(),
-            cause,
-        };
+        let failed = |cause| Error::Open { path: path.to_owned(), cause };
         if path.as_os_str() == "-" {
             let mut bytes = Vec::new();
             io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
@@ -61,11 +58,7 @@ impl Source {
         }
         let mapped = map(&file).map_err(failed)?;
         if compression(&mapped).is_none() {
-            return Ok(Self {
-                bytes: Bytes::Mapped(mapped),
-                name,
-                cut_off: None,
-            });
+            return Ok(Self { bytes: Bytes::Mapped(mapped), name, cut_off: None });
         }
         Ok(Self::decompressed(name, &mapped, progress))
     }
@@ -73,11 +66,7 @@ impl Source {
     /// Takes bytes that are already in memory, decompressing them where they are gzip or zstd.
     pub fn from_bytes(name: &str, bytes: Vec<u8>, progress: &Progress) -> Self {
         match compression(&bytes) {
-            None => Self {
-                bytes: Bytes::Owned(bytes),
-                name: name.to_owned(),
-                cut_off: None,
-            },
+            None => Self { bytes: Bytes::Owned(bytes), name: name.to_owned(), cut_off: None },
             Some(_) => Self::decompressed(name.to_owned(), &bytes, progress),
         }
     }
@@ -94,10 +83,7 @@ impl Source {
 
     fn decompressed(name: String, compressed: &[u8], progress: &Progress) -> Self {
         progress.start(Phase::Decompress, compressed.len() as u64);
-        let counted = Counted {
-            bytes: compressed,
-            progress,
-        };
+        let counted = Counted { bytes: compressed, progress };
         let (bytes, stopped) = match compression(compressed) {
             Some(Compression::Gzip) => read_as_far_as_it_goes(flate2::read::MultiGzDecoder::new(counted)),
             _ => match zstd::stream::read::Decoder::new(counted) {
@@ -107,11 +93,7 @@ impl Source {
         };
         let cut_off =
             stopped.map(|cause| format!("the compressed stream breaks off after {} bytes: {cause}", bytes.len()));
-        Self {
-            bytes: Bytes::Owned(bytes),
-            name,
-            cut_off,
-        }
+        Self { bytes: Bytes::Owned(bytes), name, cut_off }
     }
 }
 

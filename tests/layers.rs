@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-const LAYERS: [&str; 10] = [
-    "counts", "progress", "error", "source", "graph", "format", "report", "analysis", "present", "cli",
-];
+const LAYERS: [&str; 10] =
+    ["counts", "progress", "error", "source", "graph", "format", "report", "analysis", "present", "cli"];
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -37,12 +36,7 @@ fn no_layer_uses_a_later_one() {
         let text = code.join("\n");
         for (later, name) in LAYERS.iter().enumerate().skip(own + 1) {
             let uses = text.contains(&format!("crate::{name}::"));
-            assert!(
-                !uses,
-                "{} is of layer {} and uses {name} ({later})",
-                file.display(),
-                LAYERS[own]
-            );
+            assert!(!uses, "{} is of layer {} and uses {name} ({later})", file.display(), LAYERS[own]);
         }
         checked += 1;
     }

@@ -1,11 +1,6 @@
 //! All tests in one binary: one link, shared support. Modules mirror `src/`; `evidence` compares with ground truth from
 //! independent tools where that folder is present.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "tests fail by panicking, and may talk"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests fail by panicking, and may talk")]
 
 mod support;
 

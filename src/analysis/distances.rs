@@ -31,15 +31,8 @@ struct RootPattern {
 impl Default for RootChoice {
     /// Modules; then thread frames; then everything else.
     fn default() -> Self {
-        let pass = |kind: &str| {
-            vec![RootPattern {
-                kind: kind.to_owned(),
-                name: None,
-            }]
-        };
-        Self {
-            passes: vec![pass("module"), pass("frame"), pass("*")],
-        }
+        let pass = |kind: &str| vec![RootPattern { kind: kind.to_owned(), name: None }];
+        Self { passes: vec![pass("module"), pass("frame"), pass("*")] }
     }
 }
 
@@ -57,15 +50,10 @@ impl RootChoice {
                 None => (word, None),
             };
             if kind.is_empty() {
-                return Err(Error::Usage(
-                    "--roots needs kinds of roots, such as `module,frame` or `all`".to_owned(),
-                ));
+                return Err(Error::Usage("--roots needs kinds of roots, such as `module,frame` or `all`".to_owned()));
             }
             let kind = if kind == "all" { "*" } else { kind };
-            pass.push(RootPattern {
-                kind: kind.to_owned(),
-                name,
-            });
+            pass.push(RootPattern { kind: kind.to_owned(), name });
         }
         Ok(Self { passes: vec![pass] })
     }
@@ -95,18 +83,11 @@ const UNREACHED: u32 = u32::MAX;
 impl Distances {
     /// Searches from the roots of `choice`.
     pub fn search(retaining: &Retaining<'_>, choice: &RootChoice) -> Self {
-        let mut distances = Self {
-            column: vec![UNREACHED; retaining.graph.object_count()],
-            bases: Vec::new(),
-            reached: Vec::new(),
-        };
+        let mut distances =
+            Self { column: vec![UNREACHED; retaining.graph.object_count()], bases: Vec::new(), reached: Vec::new() };
         let mut base = 0;
         for pass in 0..choice.passes.len() {
-            let roots = retaining
-                .graph
-                .roots()
-                .iter()
-                .filter(|root| choice.pass_has(pass, root));
+            let roots = retaining.graph.roots().iter().filter(|root| choice.pass_has(pass, root));
             let frontier = distances.enter(roots.map(|root| root.object), base);
             distances.bases.push(base);
             base = distances.spread(retaining, frontier, base);
@@ -151,8 +132,7 @@ impl Distances {
 
     /// References from the nearest root of the pass that reached the object; `None` where none did.
     pub fn distance(&self, object: ObjectId) -> Option<u32> {
-        self.pass(object)
-            .map(|pass| self.column[object.index()] - self.bases[pass])
+        self.pass(object).map(|pass| self.column[object.index()] - self.bases[pass])
     }
 
     /// The pass that reached the object: 0 is modules, where all passes are asked.
@@ -185,10 +165,7 @@ impl Distances {
 
 /// The root at `object` that names a chain: modules first, then frames, then other kinds; then by name.
 pub fn naming_root(graph: &HeapGraph, object: ObjectId, pass: usize, choice: &RootChoice) -> Option<Root> {
-    let at = graph
-        .roots()
-        .iter()
-        .filter(|root| root.object == object && choice.pass_has(pass, root));
+    let at = graph.roots().iter().filter(|root| root.object == object && choice.pass_has(pass, root));
     at.min_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name))).cloned()
 }
 

@@ -25,10 +25,9 @@ impl ReferencePattern {
     /// There is no dot between two words.
     pub fn parse(text: &str) -> Result<Self> {
         match text.rsplit_once('.') {
-            Some((owner, name)) if !owner.is_empty() && !name.is_empty() => Ok(Self {
-                owner: owner.to_owned(),
-                name: name.to_owned(),
-            }),
+            Some((owner, name)) if !owner.is_empty() && !name.is_empty() => {
+                Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
+            }
             _ => Err(Error::Usage(format!(
                 "`{text}` is no reference pattern; write OWNER.NAME, as in `sys.modules` or `*.__globals__`"
             ))),
@@ -40,11 +39,7 @@ impl ReferencePattern {
             pattern::matches(&self.owner, name)
                 || (!pattern::is_glob(&self.owner) && pattern::is_bare_name_of(&self.owner, name))
         };
-        fits(names.type_name)
-            || names
-                .module
-                .as_deref()
-                .is_some_and(|module| pattern::matches(&self.owner, module))
+        fits(names.type_name) || names.module.as_deref().is_some_and(|module| pattern::matches(&self.owner, module))
     }
 }
 
@@ -94,13 +89,9 @@ fn direct_references(heap: &Heap, patterns: &[ReferencePattern]) -> (Vec<usize>,
         .into_par_iter()
         .map(ObjectId::at)
         .filter_map(|object| {
-            let names = OwnerNames {
-                type_name: heap.graph.type_name_of(object),
-                module: module_names.get(&object).cloned(),
-            };
-            let owned: Vec<usize> = (0..patterns.len())
-                .filter(|&place| patterns[place].is_owned_by(&names))
-                .collect();
+            let names =
+                OwnerNames { type_name: heap.graph.type_name_of(object), module: module_names.get(&object).cloned() };
+            let owned: Vec<usize> = (0..patterns.len()).filter(|&place| patterns[place].is_owned_by(&names)).collect();
             (!owned.is_empty()).then(|| references_of(heap, object, patterns, &owned))
         })
         .collect();
@@ -134,10 +125,7 @@ fn references_of(heap: &Heap, object: ObjectId, patterns: &[ReferencePattern], o
 fn module_names(heap: &Heap) -> FxHashMap<ObjectId, String> {
     let roots = heap.graph.roots().iter();
     let named = roots.filter_map(|root| Some((root.object, root.name.as_deref()?.to_owned())));
-    let modules = heap
-        .graph
-        .objects()
-        .filter(|&object| heap.graph.type_name_of(object) == "module");
+    let modules = heap.graph.objects().filter(|&object| heap.graph.type_name_of(object) == "module");
     let described = modules.filter_map(|object| Some((object, heap.describe(object).name?)));
     described.chain(named).collect()
 }

@@ -43,12 +43,7 @@ fn csv_row(heap: &Heap, object: ObjectId, distance: Option<u32>, out: &mut dyn W
         Some(text) => write!(out, "{}", csv_text(text))?,
         None => write!(out, "{}", graph.address(object))?,
     }
-    write!(
-        out,
-        ",{},{},",
-        csv_text(graph.type_name_of(object)),
-        graph.shallow_size(object)
-    )?;
+    write!(out, ",{},{},", csv_text(graph.type_name_of(object)), graph.shallow_size(object))?;
     match distance {
         Some(distance) => writeln!(out, "{distance}"),
         None => writeln!(out),
@@ -66,9 +61,7 @@ fn csv_text(text: &str) -> std::borrow::Cow<'_, str> {
 
 fn json_row(heap: &Heap, object: ObjectId, distance: Option<u32>, out: &mut dyn Write) -> io::Result<()> {
     let graph = &heap.graph;
-    let address: serde_json::Value = graph
-        .named_id(object)
-        .map_or_else(|| graph.address(object).into(), Into::into);
+    let address: serde_json::Value = graph.named_id(object).map_or_else(|| graph.address(object).into(), Into::into);
     let row = serde_json::json!({
         "address": address,
         "type": graph.type_name_of(object),

@@ -41,18 +41,12 @@ fn origin_of_file(file: &str, name: &str) -> Origin {
     if file.contains("/site-packages/") || file.contains("/dist-packages/") {
         return Origin::ThirdParty;
     }
-    let in_library = file
-        .split('/')
-        .any(|part| part.starts_with("python3.") || part.starts_with("python2."))
+    let in_library = file.split('/').any(|part| part.starts_with("python3.") || part.starts_with("python2."))
         && file.contains("/lib");
     if in_library || file.starts_with('<') || file.contains("python3") && file.contains(".zip/") {
         return Origin::StandardLibrary;
     }
-    if is_standard(name) {
-        Origin::StandardLibrary
-    } else {
-        Origin::Own
-    }
+    if is_standard(name) { Origin::StandardLibrary } else { Origin::Own }
 }
 
 fn origin_of_name(name: &str) -> Origin {

@@ -32,14 +32,8 @@ pub struct Overview {
 /// Counts objects by type and by reach. O(n + m).
 pub fn overview(heap: &Heap) -> Overview {
     let graph = &heap.graph;
-    let mut types: Vec<TypeCount> = graph
-        .types()
-        .map(|(type_id, _)| TypeCount {
-            type_id,
-            count: 0,
-            shallow_size: 0,
-        })
-        .collect();
+    let mut types: Vec<TypeCount> =
+        graph.types().map(|(type_id, _)| TypeCount { type_id, count: 0, shallow_size: 0 }).collect();
     for object in graph.objects() {
         let counted = &mut types[graph.type_of(object).index()];
         counted.count += 1;
@@ -54,19 +48,13 @@ pub fn overview(heap: &Heap) -> Overview {
     let by_module = distances.reached().first().copied().unwrap_or(0);
     let by_others = distances.reached().iter().skip(1).sum();
     let unreached = graph.object_count() as u64 - by_module - by_others;
-    Overview {
-        types,
-        reached: (by_module, by_others, unreached),
-    }
+    Overview { types, reached: (by_module, by_others, unreached) }
 }
 
 impl Overview {
     /// The overview as text and data, with the first `limit` types.
     pub fn report(&self, heap: &Heap, limit: usize) -> Report {
-        let total = self
-            .types
-            .iter()
-            .fold(0u64, |sum, counted| sum.saturating_add(counted.shallow_size));
+        let total = self.types.iter().fold(0u64, |sum, counted| sum.saturating_add(counted.shallow_size));
         let graph = &heap.graph;
         let facts = [
             counted(graph.object_count() as u64, "object"),
@@ -87,30 +75,17 @@ impl Overview {
         )]));
         blocks.push(Block::Table(self.table(heap, limit)));
         if self.types.len() > limit {
-            blocks.push(Block::Note(format!(
-                "… {} more",
-                counted((self.types.len() - limit) as u64, "type")
-            )));
+            blocks.push(Block::Note(format!("… {} more", counted((self.types.len() - limit) as u64, "type"))));
         }
-        blocks.push(Block::Note(
-            "name a type to see who keeps its objects alive: --type NAME".to_owned(),
-        ));
+        blocks.push(Block::Note("name a type to see who keeps its objects alive: --type NAME".to_owned()));
         blocks.extend(notes(heap).into_iter().map(Block::Note));
-        Report {
-            blocks,
-            pictures: Vec::new(),
-            data: self.data(heap),
-        }
+        Report { blocks, pictures: Vec::new(), data: self.data(heap) }
     }
 
     fn table(&self, heap: &Heap, limit: usize) -> Table {
         let row = |counted: &TypeCount| {
             let name = heap.graph.type_name(counted.type_id).to_owned();
-            vec![
-                Cell::Text(name),
-                Cell::Count(counted.count),
-                Cell::Bytes(counted.shallow_size),
-            ]
+            vec![Cell::Text(name), Cell::Count(counted.count), Cell::Bytes(counted.shallow_size)]
         };
         Table {
             columns: ["type", "objects", "shallow size"].map(ToOwned::to_owned).to_vec(),

@@ -35,6 +35,5 @@ pub fn is_glob(pattern: &str) -> bool {
 /// Whether `pattern` is the end of the dotted name `text`, at a dot, or the whole of it: `SessionState` for
 /// `streamlit.state.session_state.SessionState`.
 pub fn is_bare_name_of(pattern: &str, text: &str) -> bool {
-    text.strip_suffix(pattern)
-        .is_some_and(|front| front.is_empty() || front.ends_with('.'))
+    text.strip_suffix(pattern).is_some_and(|front| front.is_empty() || front.ends_with('.'))
 }

@@ -26,17 +26,12 @@ impl<'g> Retaining<'g> {
         for &position in positions {
             excluded[position / 64] |= 1 << (position % 64);
         }
-        Self {
-            graph,
-            excluded: Some(excluded),
-        }
+        Self { graph, excluded: Some(excluded) }
     }
 
     /// Whether the reference at `position` counts.
     pub fn counts(&self, position: usize) -> bool {
-        self.excluded
-            .as_ref()
-            .is_none_or(|excluded| excluded[position / 64] >> (position % 64) & 1 == 0)
+        self.excluded.as_ref().is_none_or(|excluded| excluded[position / 64] >> (position % 64) & 1 == 0)
     }
 
     /// Whether any strong reference does not count.
@@ -47,9 +42,7 @@ impl<'g> Retaining<'g> {
     /// The objects that `object` keeps alive directly, parallel references each.
     pub fn referents(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
         let range = self.graph.forward().range(object);
-        range
-            .filter(|&position| self.counts(position))
-            .map(|position| self.graph.forward().target(position))
+        range.filter(|&position| self.counts(position)).map(|position| self.graph.forward().target(position))
     }
 
     /// The objects that keep `object` alive directly, each once, in dump order.

@@ -52,45 +52,28 @@ pub fn select(graph: &HeapGraph, query: &Query) -> Selection {
     let mut selection = Selection::default();
     let mut is_wanted = vec![false; graph.types().count()];
     for asked in &query.types {
-        let matched: Vec<TypeId> = graph
-            .types()
-            .filter(|(_, name)| names_type(asked, name))
-            .map(|(type_id, _)| type_id)
-            .collect();
+        let matched: Vec<TypeId> =
+            graph.types().filter(|(_, name)| names_type(asked, name)).map(|(type_id, _)| type_id).collect();
         if matched.is_empty() {
             let nearest = nearest_types(graph, asked);
-            selection.missing.push(Missing {
-                asked: asked.clone(),
-                is_id: false,
-                nearest,
-            });
+            selection.missing.push(Missing { asked: asked.clone(), is_id: false, nearest });
         }
         if matched.len() > 1 && !pattern::is_glob(asked) {
-            let names = matched
-                .iter()
-                .map(|&type_id| graph.type_name(type_id).to_owned())
-                .collect();
+            let names = matched.iter().map(|&type_id| graph.type_name(type_id).to_owned()).collect();
             selection.ambiguous.push((asked.clone(), names));
         }
         matched.iter().for_each(|type_id| is_wanted[type_id.index()] = true);
     }
     let mut by_type: Vec<Vec<ObjectId>> = vec![Vec::new(); is_wanted.len()];
     if is_wanted.contains(&true) {
-        for object in graph
-            .objects()
-            .filter(|&object| is_wanted[graph.type_of(object).index()])
-        {
+        for object in graph.objects().filter(|&object| is_wanted[graph.type_of(object).index()]) {
             by_type[graph.type_of(object).index()].push(object);
         }
     }
     for asked in &query.ids {
         match find_id(graph, asked) {
             Some(object) => by_type[graph.type_of(object).index()].push(object),
-            None => selection.missing.push(Missing {
-                asked: asked.clone(),
-                is_id: true,
-                nearest: Vec::new(),
-            }),
+            None => selection.missing.push(Missing { asked: asked.clone(), is_id: true, nearest: Vec::new() }),
         }
     }
     for ((type_id, _), mut objects) in graph.types().zip(by_type) {
@@ -111,9 +94,7 @@ fn names_type(asked: &str, name: &str) -> bool {
 }
 
 fn find_id(graph: &HeapGraph, asked: &str) -> Option<ObjectId> {
-    graph
-        .object_named(asked)
-        .or_else(|| graph.object_at(address_of_text(asked)?))
+    graph.object_named(asked).or_else(|| graph.object_at(address_of_text(asked)?))
 }
 
 /// How many names to suggest.
@@ -129,15 +110,8 @@ fn nearest_types(graph: &HeapGraph, asked: &str) -> Vec<(String, u64)> {
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
     near.truncate(SUGGESTIONS);
-    let count = |type_id| {
-        graph
-            .objects()
-            .filter(|&object| graph.type_of(object) == type_id)
-            .count() as u64
-    };
-    near.into_iter()
-        .map(|(_, name, type_id)| (name.to_owned(), count(type_id)))
-        .collect()
+    let count = |type_id| graph.objects().filter(|&object| graph.type_of(object) == type_id).count() as u64;
+    near.into_iter().map(|(_, name, type_id)| (name.to_owned(), count(type_id))).collect()
 }
 
 fn likeness(wanted: &str, name: &str) -> f64 {

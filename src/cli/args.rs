@@ -79,7 +79,7 @@ pub struct Ask {
     /// Show every hop: no folding of dictionaries, tuples and cells
     #[arg(long)]
     pub raw: bool,
-    /// Ways shown and drawn of each type; 0 for all
+    /// Ways shown and drawn of each type, at most 50 drawn in all; 0 for no limit
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub limit: usize,
     /// What to make; text and JSON go to standard output, pictures into files

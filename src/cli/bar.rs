@@ -28,10 +28,7 @@ impl Bar {
             return Self { stop, thread: None };
         }
         let (progress, stopped) = (Arc::clone(progress), Arc::clone(&stop));
-        Self {
-            stop,
-            thread: Some(std::thread::spawn(move || draw(&progress, &stopped))),
-        }
+        Self { stop, thread: Some(std::thread::spawn(move || draw(&progress, &stopped))) }
     }
 }
 
@@ -62,24 +59,20 @@ fn draw(progress: &Progress, stop: &AtomicBool) {
 }
 
 fn new_bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{prefix:>14} {bar:30} {percent:>3} %  {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }
 
 fn show(bar: &ProgressBar, now: Snapshot, elapsed: Duration) {
-    bar.set_prefix(title(now.phase));
     bar.set_length(now.total.max(1));
     bar.set_position(if now.total == 0 { 0 } else { now.done.min(now.total) });
+    bar.set_prefix(title(now.phase));
     if now.objects > 0 {
         let per_second = u128::from(now.objects) * 1_000 / elapsed.as_millis().max(1);
         let per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
-        bar.set_message(format!(
-            "{}, {} a second",
-            counted(now.objects, "object"),
-            crate::counts::grouped(per_second)
-        ));
+        bar.set_message(format!("{}, {} a second", counted(now.objects, "object"), crate::counts::grouped(per_second)));
     }
     bar.tick();
 }

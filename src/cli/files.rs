@@ -11,10 +11,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Write`]; nothing is left under the name then.
 pub fn write_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let failed = |cause| Error::Write {
-        path: path.to_owned(),
-        cause,
-    };
+    let failed = |cause| Error::Write { path: path.to_owned(), cause };
     let temporary = temporary_beside(path);
     let written = File::create(&temporary).and_then(|file| {
         let mut out = BufWriter::new(file);
@@ -34,16 +31,11 @@ pub fn write_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<
 /// # Errors
 /// [`Error::Write`].
 pub fn make_directory(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|cause| Error::Write {
-        path: path.to_owned(),
-        cause,
-    })
+    fs::create_dir_all(path).map_err(|cause| Error::Write { path: path.to_owned(), cause })
 }
 
 fn temporary_beside(path: &Path) -> PathBuf {
-    let name = path
-        .file_name()
-        .map_or_else(|| "file".into(), std::ffi::OsStr::to_os_string);
+    let name = path.file_name().map_or_else(|| "file".into(), std::ffi::OsStr::to_os_string);
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
     hidden.push(format!(".{}.part", std::process::id()));

@@ -61,9 +61,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Some(Command::Man) => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command())
-                .render(&mut page)
-                .map_err(Error::Output)?;
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Error::Output)?;
             print_bytes(&page)
         }
         None => run_ask(&cli.ask),
@@ -81,16 +79,9 @@ fn run_ask(ask: &Ask) -> Result<ExitCode> {
     };
     let options = Options {
         roots: root_choice(&ask.roots)?,
-        exclude: ask
-            .exclude
-            .iter()
-            .map(|text| ReferencePattern::parse(text))
-            .collect::<Result<_>>()?,
+        exclude: ask.exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?,
     };
-    let query = Query {
-        types: ask.types.clone(),
-        ids: ask.ids.clone(),
-    };
+    let query = Query { types: ask.types.clone(), ids: ask.ids.clone() };
     in_pool(&ask.common, |progress| {
         let heap = load(dump, &ask.common, progress)?;
         progress.start(Phase::Search, 0);
@@ -101,13 +92,26 @@ fn run_ask(ask: &Ask) -> Result<ExitCode> {
         }
         let selection = select(&heap.graph, &query);
         let answer = chains(&heap, &selection, &options);
-        let report = answer.report(&heap, &selection, Detail { limit, raw: ask.raw });
+        let report = answer.report(&heap, &selection, detail(ask, limit));
         Ok((report, !answer.types.is_empty()))
     })
     .and_then(|(report, found, progress)| {
         present(ask, &report, &progress)?;
         Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
     })
+}
+
+/// Pictures drawn unless all are asked for.
+const MOST_PICTURES: usize = 50;
+
+fn detail(ask: &Ask, limit: usize) -> Detail {
+    let is_drawing = |format: &OutputFormat| !matches!(format, OutputFormat::Text | OutputFormat::Json);
+    let pictures = match ask.limit {
+        _ if ask.no_files || !ask.format.iter().any(is_drawing) => 0,
+        0 => usize::MAX,
+        _ => MOST_PICTURES,
+    };
+    Detail { limit, raw: ask.raw, pictures, data: ask.format.contains(&OutputFormat::Json) }
 }
 
 /// Runs `work` on its own threads, under a progress bar.
@@ -127,11 +131,7 @@ fn in_pool<T: Send>(
 }
 
 fn root_choice(words: &[String]) -> Result<RootChoice> {
-    if words.is_empty() {
-        Ok(RootChoice::default())
-    } else {
-        RootChoice::parse(words)
-    }
+    if words.is_empty() { Ok(RootChoice::default()) } else { RootChoice::parse(words) }
 }
 
 fn load(dump: &Path, common: &Common, progress: &Progress) -> Result<Heap> {
@@ -150,9 +150,7 @@ fn present(ask: &Ask, report: &Report, progress: &Arc<Progress>) -> Result<()> {
         print_text(report, ask.common.color)?;
     } else if wants(OutputFormat::Json) {
         let mut out = BufWriter::new(io::stdout().lock());
-        json::write(report, &mut out)
-            .and_then(|()| out.flush())
-            .map_err(Error::Output)?;
+        json::write(report, &mut out).and_then(|()| out.flush()).map_err(Error::Output)?;
     }
     if ask.no_files {
         return Ok(());
@@ -181,9 +179,7 @@ fn print_text(report: &Report, colour: Colour) -> Result<()> {
         colour: choice != anstream::ColorChoice::Never,
     };
     let mut out = BufWriter::new(stdout);
-    text::write(report, layout, &mut out)
-        .and_then(|()| out.flush())
-        .map_err(Error::Output)
+    text::write(report, layout, &mut out).and_then(|()| out.flush()).map_err(Error::Output)
 }
 
 fn terminal_width() -> Option<usize> {
@@ -192,10 +188,7 @@ fn terminal_width() -> Option<usize> {
 
 /// Writes the pictures, and the JSON when text took standard output. Returns what was written.
 fn write_files(ask: &Ask, report: &Report, progress: &Progress) -> Result<Vec<PathBuf>> {
-    let drawings: Vec<&Drawing> = DRAWINGS
-        .iter()
-        .filter(|drawing| ask.format.contains(&format_of(drawing)))
-        .collect();
+    let drawings: Vec<&Drawing> = DRAWINGS.iter().filter(|drawing| ask.format.contains(&format_of(drawing))).collect();
     let json_too = ask.format.contains(&OutputFormat::Json) && ask.format.contains(&OutputFormat::Text);
     if (report.pictures.is_empty() || drawings.is_empty()) && !json_too {
         return Ok(Vec::new());
@@ -250,10 +243,7 @@ fn draw(ask: &Ask, drawing: &Drawing, picture: &crate::report::Picture) -> Resul
             }
         }
     }
-    (drawing.write)(picture).map_err(|reason| Error::Draw {
-        name: picture.name.clone(),
-        reason,
-    })
+    (drawing.write)(picture).map_err(|reason| Error::Draw { name: picture.name.clone(), reason })
 }
 
 fn run_export(asked: &Export) -> Result<ExitCode> {
@@ -262,20 +252,14 @@ fn run_export(asked: &Export) -> Result<ExitCode> {
         Some("csv") => Rows::Csv,
         Some("jsonl" | "ndjson") => Rows::JsonLines,
         _ => {
-            return Err(Error::Usage(
-                "the file to export to ends in `.csv` or `.jsonl`, or is `-`".to_owned(),
-            ));
+            return Err(Error::Usage("the file to export to ends in `.csv` or `.jsonl`, or is `-`".to_owned()));
         }
     };
     let choice = root_choice(&asked.roots)?;
-    let (heap, _, _) = in_pool(&asked.common, |progress| {
-        Ok((load(&asked.dump, &asked.common, progress)?, true))
-    })?;
+    let (heap, _, _) = in_pool(&asked.common, |progress| Ok((load(&asked.dump, &asked.common, progress)?, true)))?;
     if asked.output.as_os_str() == "-" {
         let mut out = BufWriter::new(io::stdout().lock());
-        export(&heap, &choice, rows, &mut out)
-            .and_then(|()| out.flush())
-            .map_err(Error::Output)?;
+        export(&heap, &choice, rows, &mut out).and_then(|()| out.flush()).map_err(Error::Output)?;
     } else {
         files::write_whole(&asked.output, |out| export(&heap, &choice, rows, out))?;
     }

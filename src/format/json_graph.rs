@@ -85,8 +85,7 @@ pub fn read_as(source: Arc<Source>, flavour: Flavour, progress: &Progress) -> Re
     let mut document = Document::new(flavour);
     document.damage.cut_off = source.cut_off().map(ToOwned::to_owned);
     document.read(&source, progress)?;
-    progress.start(Phase::Link, 0);
-    document.freeze(source)
+    document.freeze(source, progress)
 }
 
 /// The id of a node: a number, or the place of its text among the ids that are none.
@@ -180,17 +179,11 @@ impl Document {
             self.refusal = Some((0, format!("it holds {} graphs; a heap is one graph", self.graphs)));
         }
         if let Some((offset, reason)) = self.refusal.take() {
-            return Err(Error::Malformed {
-                format: self.flavour.name(),
-                offset: offset as u64,
-                reason,
-            });
+            return Err(Error::Malformed { format: self.flavour.name(), offset: offset as u64, reason });
         }
         if let Err(malformed) = read {
-            let reason = format!(
-                "the document breaks off at byte {}: expected {}",
-                malformed.offset, malformed.expected
-            );
+            let reason =
+                format!("the document breaks off at byte {}: expected {}", malformed.offset, malformed.expected);
             self.damage.cut_off.get_or_insert(reason);
         }
         Ok(())
@@ -212,10 +205,7 @@ impl Document {
                 (b"edges" | b"links", Some(b'[')) => self.list(scanner, bytes, progress, Self::edge),
                 (b"hyperedges", Some(b'[')) => {
                     if scanner.skip()?.len() > 2 {
-                        self.refuse(
-                            place,
-                            "the graph has hyperedges; a reference has one holder and one target",
-                        );
+                        self.refuse(place, "the graph has hyperedges; a reference has one holder and one target");
                     }
                     Ok(())
                 }
@@ -260,8 +250,7 @@ impl Document {
                 if malformed.offset >= bytes.len() || !next_line(bytes, scanner, malformed.offset) {
                     return Err(malformed);
                 }
-                self.damage
-                    .broken(malformed.offset as u64, format!("expected {}", malformed.expected));
+                self.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
             }
             if scanner.position() - reported > 1 << 20 {
                 progress.advance((scanner.position() - reported) as u64);
@@ -320,23 +309,11 @@ impl Document {
             self.refuse(place, "an edge is undirected; references have a direction");
         }
         let (Some(source), Some(target)) = (fields.source, fields.target) else {
-            return Err(Malformed {
-                offset: place,
-                expected: "an edge with a source and a target",
-            });
+            return Err(Malformed { offset: place, expected: "an edge with a source and a target" });
         };
-        let label = fields
-            .relation
-            .or(fields.name)
-            .or(fields.label)
-            .filter(|label| !label.is_empty());
+        let label = fields.relation.or(fields.name).or(fields.label).filter(|label| !label.is_empty());
         let label = label.map_or(NO_LABEL, |label| self.labels.intern(&label));
-        self.edges.push(Edge {
-            source,
-            target,
-            label,
-            is_weak: fields.is_weak,
-        });
+        self.edges.push(Edge { source, target, label, is_weak: fields.is_weak });
         Ok(())
     }
 
@@ -354,10 +331,7 @@ impl Document {
         match key {
             b"id" => fields.id = Some(self.id(scanner)?),
             b"source" | b"target" if scanner.peek() == Some(b'[') && self.flavour == Flavour::JsonGraphFormat => {
-                self.refuse(
-                    place,
-                    "an edge has several ends; a reference has one holder and one target",
-                );
+                self.refuse(place, "an edge has several ends; a reference has one holder and one target");
                 scanner.skip()?;
             }
             b"source" => fields.source = Some(self.id(scanner)?),
@@ -388,10 +362,9 @@ impl Document {
             Some(b'0'..=b'9') => {
                 let start = scanner.position();
                 let number: Number = scanner.number()?;
-                address_of_number(number).map(Id::Number).ok_or(Malformed {
-                    offset: start,
-                    expected: "an id that is a whole number or a string",
-                })
+                address_of_number(number)
+                    .map(Id::Number)
+                    .ok_or(Malformed { offset: start, expected: "an id that is a whole number or a string" })
             }
             _ => {
                 let text = String::from_utf8_lossy(scanner.skip()?).into_owned();
@@ -404,7 +377,7 @@ impl Document {
         address_of_text(text).map_or_else(|| Id::Text(self.texts.intern(text)), Id::Number)
     }
 
-    fn freeze(mut self, source: Arc<Source>) -> Result<Heap> {
+    fn freeze(mut self, source: Arc<Source>, progress: &Progress) -> Result<Heap> {
         let highest = self.nodes.iter().filter_map(|node| match node.id {
             Id::Number(number) => Some(number),
             Id::Text(_) => None,
@@ -412,11 +385,7 @@ impl Document {
         let first_named = highest.max().map_or(1, |highest| highest.saturating_add(1));
         let texts: Vec<Box<str>> = self.texts.iter().map(Into::into).collect();
         if !texts.is_empty() && first_named.checked_add(texts.len() as u64).is_none() {
-            return Err(Error::TooLarge {
-                what: "ids",
-                count: u64::MAX,
-                limit: u64::MAX - texts.len() as u64,
-            });
+            return Err(Error::TooLarge { what: "ids", count: u64::MAX, limit: u64::MAX - texts.len() as u64 });
         }
         let address = move |id: Id| match id {
             Id::Number(number) => number,
@@ -440,17 +409,9 @@ impl Document {
             source,
         };
         let module_name = |place| records.describe(place, "module").name;
-        let graph = builder.finish(&mut self.damage, &module_name)?;
-        let records = GraphText {
-            sorted: records.sorted.with_addresses(&address, &self.edges),
-            ..records
-        };
-        Ok(Heap {
-            graph,
-            records: Box::new(records),
-            about,
-            damage: self.damage,
-        })
+        let graph = builder.finish(&mut self.damage, &module_name, progress)?;
+        let records = GraphText { sorted: records.sorted.with_addresses(&address, &self.edges), ..records };
+        Ok(Heap { graph, records: Box::new(records), about, damage: self.damage })
     }
 
     /// Edges grouped by the node they leave; the last node of an id gets them.
@@ -477,11 +438,7 @@ impl Document {
                 counts[row] += 1;
             }
         }
-        SortedEdges {
-            offsets,
-            order,
-            slots: Vec::new(),
-        }
+        SortedEdges { offsets, order, slots: Vec::new() }
     }
 
     /// The objects, and whether no root was marked.
@@ -502,11 +459,7 @@ impl Document {
             }
             if let Some(kind) = &node.root {
                 is_rootless = false;
-                table.root(RootRecord {
-                    address: address(node.id),
-                    kind: kind.clone(),
-                    name: node.name.clone(),
-                });
+                table.root(RootRecord { address: address(node.id), kind: kind.clone(), name: node.name.clone() });
             }
         }
         let named: FxHashMap<Id, &Node> = self.nodes.iter().map(|node| (node.id, node)).collect();
@@ -517,11 +470,7 @@ impl Document {
                 Some("frame") => RootKind::Frame,
                 _ => RootKind::Other("root".into()),
             };
-            table.root(RootRecord {
-                address: address(id),
-                kind,
-                name: node.and_then(|node| node.name.clone()),
-            });
+            table.root(RootRecord { address: address(id), kind, name: node.and_then(|node| node.name.clone()) });
         }
         (table, is_rootless)
     }
@@ -552,11 +501,7 @@ impl SortedEdges {
     fn with_addresses(self, address: &dyn Fn(Id) -> u64, edges: &[Edge]) -> Self {
         let slot = |&place: &usize| (address(edges[place].target), edges[place].label, edges[place].is_weak);
         let slots = self.order.iter().map(slot).collect();
-        Self {
-            slots,
-            order: Vec::new(),
-            ..self
-        }
+        Self { slots, order: Vec::new(), ..self }
     }
 }
 
@@ -598,12 +543,7 @@ impl Records for GraphText {
                 NO_LABEL => ReferenceName::unknown(),
                 label => ReferenceName::parse(self.labels.get(label), type_name),
             };
-            visit(ReferenceSlot {
-                target,
-                name,
-                key: None,
-                is_weak,
-            });
+            visit(ReferenceSlot { target, name, key: None, is_weak });
         }
     }
 }

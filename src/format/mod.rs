@@ -28,11 +28,7 @@ pub struct Format {
 
 /// All formats, in the order in which they are tried.
 pub const FORMATS: [Format; 3] = [
-    Format {
-        name: "retainers heap dump (JSON Lines)",
-        sniff: retainers::sniff,
-        read: retainers::read,
-    },
+    Format { name: "retainers heap dump (JSON Lines)", sniff: retainers::sniff, read: retainers::read },
     Format {
         name: "Python gc export (Meliae or Midden lines, or records as lines or a JSON array)",
         sniff: |bytes| python::dialect(bytes).is_some(),
@@ -62,10 +58,7 @@ pub fn open(path: &Path, progress: &Progress) -> Result<Heap> {
 /// As [`open`], but for opening.
 pub fn read(source: Source, progress: &Progress) -> Result<Heap> {
     let source = Arc::new(source);
-    let format = FORMATS
-        .iter()
-        .find(|format| (format.sniff)(&source))
-        .ok_or_else(|| unknown(&source))?;
+    let format = FORMATS.iter().find(|format| (format.sniff)(&source)).ok_or_else(|| unknown(&source))?;
     let mut heap = (format.read)(Arc::clone(&source), progress)?;
     heap.about.file = source.name().to_owned();
     heap.about.bytes = source.len() as u64;
@@ -74,11 +67,7 @@ pub fn read(source: Source, progress: &Progress) -> Result<Heap> {
 
 fn unknown(source: &Source) -> Error {
     let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-    Error::UnknownFormat {
-        name: source.name().to_owned(),
-        start: first_bytes(source),
-        known: known.join("; "),
-    }
+    Error::UnknownFormat { name: source.name().to_owned(), start: first_bytes(source), known: known.join("; ") }
 }
 
 /// The first bytes, printable: as text where they are text, in hexadecimal otherwise.
@@ -87,15 +76,9 @@ fn first_bytes(bytes: &[u8]) -> String {
     if start.is_empty() {
         return "nothing (it is empty)".to_owned();
     }
-    if start
-        .iter()
-        .all(|byte| (b' '..=b'~').contains(byte) || byte.is_ascii_whitespace())
-    {
+    if start.iter().all(|byte| (b' '..=b'~').contains(byte) || byte.is_ascii_whitespace()) {
         return format!("{:?}", String::from_utf8_lossy(start));
     }
-    let hex: Vec<String> = start[..start.len().min(16)]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex: Vec<String> = start[..start.len().min(16)].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("the bytes {}", hex.join(" "))
 }

@@ -69,48 +69,28 @@ pub fn read(source: Arc<Source>, dialect: Dialect, progress: &Progress) -> Resul
         has_reference_names: loaded.has_names,
         ..About::default()
     };
-    let records = RecordText {
-        source,
-        order: dialect.order,
-    };
-    progress.start(Phase::Link, 0);
+    let records = RecordText { source, order: dialect.order };
     let module_name = |place| records.describe(place, "module").name;
-    let graph = loaded.builder.finish(&mut loaded.damage, &module_name)?;
-    Ok(Heap {
-        graph,
-        records: Box::new(records),
-        about,
-        damage: loaded.damage,
-    })
+    let graph = loaded.builder.finish(&mut loaded.damage, &module_name, progress)?;
+    Ok(Heap { graph, records: Box::new(records), about, damage: loaded.damage })
 }
 
 /// Reads all records of a dump, in parallel where they are lines.
 pub fn load(source: &Source, is_lines: bool, progress: &Progress) -> Loaded {
     progress.start(Phase::Read, source.len() as u64);
-    let pieces = if is_lines {
-        line_pieces(source)
-    } else {
-        partition(source.len(), 1)
-    };
+    let pieces = if is_lines { line_pieces(source) } else { partition(source.len(), 1) };
     let read: Vec<Piece> = pieces
         .into_par_iter()
         .map(|range| {
             let length = range.len() as u64;
-            let piece = if is_lines {
-                read_lines(source, range, progress)
-            } else {
-                read_array(source, progress)
-            };
+            let piece = if is_lines { read_lines(source, range, progress) } else { read_array(source, progress) };
             progress.advance(if is_lines { length % PROGRESS_STEP } else { 0 });
             piece
         })
         .collect();
     let mut loaded = Loaded {
         builder: GraphBuilder::default(),
-        damage: Damage {
-            cut_off: source.cut_off().map(ToOwned::to_owned),
-            ..Damage::default()
-        },
+        damage: Damage { cut_off: source.cut_off().map(ToOwned::to_owned), ..Damage::default() },
         asides: Asides::default(),
         counts: (0, 0),
         has_names: false,
@@ -208,8 +188,7 @@ impl Piece {
             if end == bytes.len() {
                 self.damage.cut_off = Some(format!("the last line breaks off at byte {}", malformed.offset));
             } else {
-                self.damage
-                    .broken(malformed.offset as u64, format!("expected {}", malformed.expected));
+                self.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
             }
         }
     }
@@ -270,9 +249,7 @@ fn read_array(bytes: &[u8], progress: &Progress) -> Piece {
                 piece.damage.cut_off = Some(format!("the last record breaks off at byte {}", bytes.len()));
                 break;
             }
-            piece
-                .damage
-                .broken(malformed.offset as u64, format!("expected {}", malformed.expected));
+            piece.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
             scanner.seek(malformed.offset.max(place + 1));
             if !next_record(bytes, &mut scanner) {
                 break;
@@ -339,23 +316,12 @@ pub fn dialect(bytes: &[u8]) -> Option<Dialect> {
         let mut one = Scanner::new(&start[..line_end], first);
         one.skip().is_ok()
     };
-    let is_lines = if is_array {
-        closes_on_line && !second_record_on_line(start, first)
-    } else {
-        true
-    };
-    Some(Dialect {
-        is_lines,
-        ..named_dialect(start, &has)
-    })
+    let is_lines = if is_array { closes_on_line && !second_record_on_line(start, first) } else { true };
+    Some(Dialect { is_lines, ..named_dialect(start, &has) })
 }
 
 fn named_dialect(start: &[u8], has: &dyn Fn(&[&str]) -> bool) -> Dialect {
-    let dialect = |name, order| Dialect {
-        name,
-        order,
-        is_lines: true,
-    };
+    let dialect = |name, order| Dialect { name, order, is_lines: true };
     if has(&["id"]) && has(&["references"]) && memchr::memmem::find(start, b"\"builtins.").is_some() {
         return dialect("Midden lines", Order::Natural);
     }

@@ -101,11 +101,7 @@ impl<'a> Record<'a> {
         let (mut references, mut weak) = (std::mem::take(&mut self.references), std::mem::take(&mut self.weak));
         references.clear();
         weak.clear();
-        *self = Self {
-            references,
-            weak,
-            ..Self::default()
-        };
+        *self = Self { references, weak, ..Self::default() };
     }
 
     fn field(&mut self, key: &[u8], scanner: &mut Scanner<'a>) -> Scan<()> {
@@ -142,22 +138,14 @@ impl<'a> Record<'a> {
     }
 
     fn keep(&mut self, place: usize, table: &mut ObjectTable) -> Scan<Kept<'a>> {
-        let mut kept = Kept {
-            aside: None,
-            has_wide_id: false,
-            has_names: self.has_names,
-            is_object: false,
-        };
+        let mut kept = Kept { aside: None, has_wide_id: false, has_names: self.has_names, is_object: false };
         let Some(address) = self.address else {
             if let (Some(kind), Some(object)) = (self.root, self.object) {
                 table.root(self.root_record(object, kind));
             } else if self.aside.is_some() {
                 kept.aside = self.aside;
             } else {
-                return Err(Malformed {
-                    offset: place,
-                    expected: "a record with an address",
-                });
+                return Err(Malformed { offset: place, expected: "a record with an address" });
             }
             return Ok(kept);
         };
@@ -193,11 +181,7 @@ impl<'a> Record<'a> {
             (Some(name), Some(thread)) => Some(format!("{name} in {thread}").into()),
             (name, thread) => name.or(thread).map(Into::into),
         };
-        RootRecord {
-            address,
-            kind: RootKind::from_word(&decode(kind)),
-            name,
-        }
+        RootRecord { address, kind: RootKind::from_word(&decode(kind)), name }
     }
 }
 
@@ -205,10 +189,7 @@ impl<'a> Record<'a> {
 pub fn qualified(module: &str, name: &str) -> String {
     let unwrapped = name.strip_prefix("<class '").or_else(|| name.strip_prefix("<type '"));
     let name = unwrapped.and_then(|name| name.strip_suffix("'>")).unwrap_or(name);
-    let name = name
-        .strip_prefix("builtins.")
-        .or_else(|| name.strip_prefix("__builtin__."))
-        .unwrap_or(name);
+    let name = name.strip_prefix("builtins.").or_else(|| name.strip_prefix("__builtin__.")).unwrap_or(name);
     match (module, name) {
         (_, "") => "<unknown type>".to_owned(),
         ("" | "builtins" | "__builtin__", name) => name.to_owned(),
@@ -243,11 +224,7 @@ pub fn size(scanner: &mut Scanner<'_>) -> Scan<u64> {
     }
     Ok(match scanner.number()? {
         Number::Unsigned(size) => size,
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturates, and 0 for negatives"
-        )]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and 0 for negatives")]
         Number::Float(size) => size as u64,
         Number::Negative(_) => 0,
     })
@@ -288,15 +265,8 @@ fn describe_field(key: &[u8], scanner: &mut Scanner<'_>, description: &mut Descr
 }
 
 /// Types whose value, where a record has no name, is the name.
-const NAMED_BY_VALUE: [&str; 7] = [
-    "function",
-    "type",
-    "method",
-    "builtin_function_or_method",
-    "code",
-    "classmethod",
-    "staticmethod",
-];
+const NAMED_BY_VALUE: [&str; 7] =
+    ["function", "type", "method", "builtin_function_or_method", "code", "classmethod", "staticmethod"];
 
 fn name_from_value(description: &mut Description, type_name: &str) {
     if description.name.is_some() {
@@ -353,22 +323,12 @@ pub fn references(bytes: &[u8], place: u64, holder: &str, order: Order, visit: &
             Some(None) => (ReferenceName::unknown(), None),
             None => rebuilt(&found, position, holder, order),
         };
-        visit(ReferenceSlot {
-            target,
-            name,
-            key,
-            is_weak: false,
-        });
+        visit(ReferenceSlot { target, name, key, is_weak: false });
     }
     for (position, &target) in found.weak.iter().enumerate() {
         let name = found.weak_names.get(position).copied().flatten();
         let name = name.map_or_else(ReferenceName::unknown, |raw| named(raw, None, holder));
-        visit(ReferenceSlot {
-            target,
-            name,
-            key: None,
-            is_weak: true,
-        });
+        visit(ReferenceSlot { target, name, key: None, is_weak: true });
     }
 }
 
@@ -447,20 +407,10 @@ fn rebuilt_entry(found: &References<'_>, position: usize, order: Order) -> (Refe
         _ => return (ReferenceName::unknown(), None),
     };
     let is_value = position.is_multiple_of(2) == value_first;
-    let key = if value_first {
-        position + 1
-    } else {
-        position.wrapping_sub(1)
-    };
+    let key = if value_first { position + 1 } else { position.wrapping_sub(1) };
     if is_value {
-        (
-            ReferenceName::new(ReferenceKind::Value, ""),
-            found.strong.get(key).copied(),
-        )
+        (ReferenceName::new(ReferenceKind::Value, ""), found.strong.get(key).copied())
     } else {
-        (
-            ReferenceName::new(ReferenceKind::Key, ""),
-            found.strong.get(position).copied(),
-        )
+        (ReferenceName::new(ReferenceKind::Key, ""), found.strong.get(position).copied())
     }
 }

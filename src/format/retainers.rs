@@ -10,7 +10,7 @@ use super::record::{Order, text};
 use super::scan::{Number, Scanner};
 use crate::error::{Error, Result};
 use crate::graph::{About, Damage, Heap, Records};
-use crate::progress::{Phase, Progress};
+use crate::progress::Progress;
 use crate::source::Source;
 
 /// The name of the format.
@@ -37,26 +37,14 @@ pub fn read(source: Arc<Source>, progress: &Progress) -> Result<Heap> {
     about.has_marked_roots = loaded.builder.has_roots();
     about.unseen = std::mem::take(&mut loaded.asides.unseen);
     check_end(&loaded.asides, loaded.counts, &mut loaded.damage);
-    let records = RecordText {
-        source,
-        order: Order::Unknown,
-    };
-    progress.start(Phase::Link, 0);
+    let records = RecordText { source, order: Order::Unknown };
     let module_name = |place| records.describe(place, "module").name;
-    let graph = loaded.builder.finish(&mut loaded.damage, &module_name)?;
-    Ok(Heap {
-        graph,
-        records: Box::new(records),
-        about,
-        damage: loaded.damage,
-    })
+    let graph = loaded.builder.finish(&mut loaded.damage, &module_name, progress)?;
+    Ok(Heap { graph, records: Box::new(records), about, damage: loaded.damage })
 }
 
 fn header(bytes: &[u8]) -> Result<About> {
-    let mut about = About {
-        format: NAME,
-        ..About::default()
-    };
+    let mut about = About { format: NAME, ..About::default() };
     let mut version = None;
     let mut scanner = Scanner::new(bytes, if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
     let read = scanner.object(|key, scanner| {
@@ -74,21 +62,13 @@ fn header(bytes: &[u8]) -> Result<About> {
         }
         Ok(())
     });
-    let malformed = |offset: usize, reason: String| Error::Malformed {
-        format: NAME,
-        offset: offset as u64,
-        reason,
-    };
+    let malformed = |offset: usize, reason: String| Error::Malformed { format: NAME, offset: offset as u64, reason };
     match (version, read) {
         (Some(Number::Unsigned(VERSION)), _) => Ok(about),
-        (Some(Number::Unsigned(other)), _) => Err(malformed(
-            0,
-            format!("this is version {other} of the format; only version {VERSION} is known here"),
-        )),
-        (_, Err(error)) => Err(malformed(
-            error.offset,
-            format!("expected {} in the header", error.expected),
-        )),
+        (Some(Number::Unsigned(other)), _) => {
+            Err(malformed(0, format!("this is version {other} of the format; only version {VERSION} is known here")))
+        }
+        (_, Err(error)) => Err(malformed(error.offset, format!("expected {} in the header", error.expected))),
         _ => Err(malformed(0, "the header's `retainers` is no version number".to_owned())),
     }
 }
@@ -125,9 +105,7 @@ fn check_end(asides: &Asides, (objects, references): (u64, u64), damage: &mut Da
         return;
     };
     if asides.last_record > *place {
-        damage
-            .cut_off
-            .get_or_insert_with(|| "records follow its last end line".to_owned());
+        damage.cut_off.get_or_insert_with(|| "records follow its last end line".to_owned());
         return;
     }
     let mut promised = (None, None);

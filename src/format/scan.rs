@@ -42,11 +42,7 @@ pub struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// A cursor at `position` of `bytes`; the text ends where `bytes` end.
     pub fn new(bytes: &'a [u8], position: usize) -> Self {
-        Self {
-            bytes,
-            position,
-            lone_surrogates: 0,
-        }
+        Self { bytes, position, lone_surrogates: 0 }
     }
 
     /// Offset of the next byte.
@@ -82,19 +78,12 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// Something else is next.
     pub fn expect(&mut self, byte: u8, expected: &'static str) -> Scan<()> {
-        if self.take(byte) {
-            Ok(())
-        } else {
-            Err(self.malformed(expected))
-        }
+        if self.take(byte) { Ok(()) } else { Err(self.malformed(expected)) }
     }
 
     /// An error at the cursor.
     pub fn malformed(&self, expected: &'static str) -> Malformed {
-        Malformed {
-            offset: self.position,
-            expected,
-        }
+        Malformed { offset: self.position, expected }
     }
 
     /// Walks through an object: `field` gets each key, raw, with the cursor on its value, which it must consume.
@@ -193,23 +182,13 @@ impl<'a> Scanner<'a> {
         let start = self.position;
         let mut value: u64 = 0;
         let mut fits = true;
-        while let Some(digit) = self
-            .bytes
-            .get(self.position)
-            .map(|byte| byte.wrapping_sub(b'0'))
-            .filter(|d| *d < 10)
-        {
-            let next = value
-                .checked_mul(10)
-                .and_then(|value| value.checked_add(u64::from(digit)));
+        while let Some(digit) = self.bytes.get(self.position).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10) {
+            let next = value.checked_mul(10).and_then(|value| value.checked_add(u64::from(digit)));
             fits &= next.is_some();
             value = next.unwrap_or(value);
             self.position += 1;
         }
-        let is_plain = !matches!(
-            self.bytes.get(self.position),
-            Some(b'.' | b'e' | b'E' | b'-' | b'+' | b'I' | b'N')
-        );
+        let is_plain = !matches!(self.bytes.get(self.position), Some(b'.' | b'e' | b'E' | b'-' | b'+' | b'I' | b'N'));
         if self.position > start && fits && is_plain {
             return Ok(Number::Unsigned(value));
         }
@@ -247,10 +226,7 @@ impl<'a> Scanner<'a> {
             Some(b'"') => address_of_text(&self.text()?),
             _ => address_of_number(self.number()?),
         };
-        address.ok_or(Malformed {
-            offset: start,
-            expected: "an address",
-        })
+        address.ok_or(Malformed { offset: start, expected: "an address" })
     }
 
     /// Consumes any value and returns its bytes.
@@ -302,12 +278,8 @@ impl<'a> Scanner<'a> {
         let length = rest.iter().take_while(|byte| is_part(byte)).count();
         let word = &rest[..length];
         let known = [&b"true"[..], b"false", b"null", b"NaN", b"Infinity", b"-Infinity"];
-        let is_number = word
-            .first()
-            .is_some_and(|first| first.is_ascii_digit() || *first == b'-')
-            && word
-                .iter()
-                .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'+' | b'-' | b'e' | b'E'));
+        let is_number = word.first().is_some_and(|first| first.is_ascii_digit() || *first == b'-')
+            && word.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'+' | b'-' | b'e' | b'E'));
         if !is_number && !known.contains(&word) {
             return Err(self.malformed("a value"));
         }
@@ -321,11 +293,7 @@ pub fn address_of_number(number: Number) -> Option<u64> {
     match number {
         Number::Unsigned(value) => Some(value),
         Number::Negative(value) => Some(value.cast_unsigned()),
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "checked: whole and below 2⁵³"
-        )]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked: whole and below 2⁵³")]
         Number::Float(value) => {
             (value.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&value)).then_some(value as u64)
         }
@@ -360,10 +328,7 @@ fn surrogate(bytes: &[u8], position: usize) -> Option<Surrogate> {
 fn code_unit(bytes: &[u8], position: usize) -> Option<u32> {
     let escape = bytes.get(position..position.checked_add(6)?)?;
     let digits = std::str::from_utf8(escape.strip_prefix(b"\\u")?).ok()?;
-    digits
-        .bytes()
-        .all(|digit| digit.is_ascii_hexdigit())
-        .then(|| u32::from_str_radix(digits, 16).ok())?
+    digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
 /// Decodes the inside of a string. What cannot be decoded stays visible: a lone surrogate as `\ud800`, an unknown escape

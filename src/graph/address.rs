@@ -24,12 +24,7 @@ pub struct AddressIndex {
 
 #[derive(Debug)]
 enum Layout {
-    Pages {
-        low_bits: u64,
-        shift: u32,
-        slots: FxHashMap<u64, u32>,
-        pages: Vec<Page>,
-    },
+    Pages { low_bits: u64, shift: u32, slots: FxHashMap<u64, u32>, pages: Vec<Page> },
     Sorted(Vec<u64>),
 }
 
@@ -44,23 +39,12 @@ impl AddressIndex {
     /// Indexes `addresses`, whose positions are the rows. Fewer than 2³² of them.
     pub fn new(addresses: &[u64]) -> Self {
         let first = addresses.first().copied().unwrap_or(0);
-        let differences = addresses
-            .par_iter()
-            .map(|address| address ^ first)
-            .reduce(|| 0, |a, b| a | b);
+        let differences = addresses.par_iter().map(|address| address ^ first).reduce(|| 0, |a, b| a | b);
         let shift = differences.trailing_zeros().min(16);
         let low_bits = first & ((1 << shift) - 1);
         let limit = addresses.len() / MIN_OBJECTS_PER_PAGE + 64;
         match paged(addresses, shift, limit) {
-            Some((slots, pages)) => Self::with_rows(
-                Layout::Pages {
-                    low_bits,
-                    shift,
-                    slots,
-                    pages,
-                },
-                addresses,
-            ),
+            Some((slots, pages)) => Self::with_rows(Layout::Pages { low_bits, shift, slots, pages }, addresses),
             None => {
                 let mut sorted = addresses.to_vec();
                 sorted.par_sort_unstable();
@@ -81,10 +65,7 @@ impl AddressIndex {
     }
 
     fn with_rows(layout: Layout, addresses: &[u64]) -> Self {
-        let mut index = Self {
-            rows: Vec::new(),
-            layout,
-        };
+        let mut index = Self { rows: Vec::new(), layout };
         index.rows = vec![0; index.layout.distinct()];
         for (row, &address) in (0u32..).zip(addresses) {
             if let Some(rank) = index.rank(address) {
@@ -96,12 +77,7 @@ impl AddressIndex {
 
     fn rank(&self, address: u64) -> Option<u32> {
         match &self.layout {
-            Layout::Pages {
-                low_bits,
-                shift,
-                slots,
-                pages,
-            } => {
+            Layout::Pages { low_bits, shift, slots, pages } => {
                 if address & ((1 << shift) - 1) != *low_bits {
                     return None;
                 }
@@ -112,10 +88,7 @@ impl AddressIndex {
                 let below = bits & ((1 << bit) - 1);
                 (bits >> bit & 1 == 1).then(|| page.ranks[word] + below.count_ones())
             }
-            Layout::Sorted(sorted) => sorted
-                .binary_search(&address)
-                .ok()
-                .and_then(|rank| u32::try_from(rank).ok()),
+            Layout::Sorted(sorted) => sorted.binary_search(&address).ok().and_then(|rank| u32::try_from(rank).ok()),
         }
     }
 }
@@ -124,9 +97,9 @@ impl Layout {
     fn distinct(&self) -> usize {
         match self {
             Self::Sorted(sorted) => sorted.len(),
-            Self::Pages { pages, .. } => pages.last().map_or(0, |page| {
-                (page.ranks[WORDS - 1] + page.bits[WORDS - 1].count_ones()) as usize
-            }),
+            Self::Pages { pages, .. } => {
+                pages.last().map_or(0, |page| (page.ranks[WORDS - 1] + page.bits[WORDS - 1].count_ones()) as usize)
+            }
         }
     }
 }
@@ -151,10 +124,7 @@ fn paged(addresses: &[u64], shift: u32, limit: usize) -> Option<(FxHashMap<u64, 
                 if pages.len() >= limit {
                     return None;
                 }
-                pages.push(Page {
-                    bits: [0; WORDS],
-                    ranks: [0; WORDS],
-                });
+                pages.push(Page { bits: [0; WORDS], ranks: [0; WORDS] });
             }
             last = (number, slot);
         }

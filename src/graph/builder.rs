@@ -12,6 +12,7 @@ use super::id::MAX_OBJECTS;
 use super::names::Names;
 use super::{Damage, HeapGraph, ObjectId, Root, RootKind, Sizes, TypeId, WeakReference};
 use crate::error::{Error, Result};
+use crate::progress::{Phase, Progress};
 
 /// The objects of a piece of the dump, by address: references are not yet resolved.
 #[derive(Debug, Default)]
@@ -116,6 +117,9 @@ impl ObjectTable {
     }
 }
 
+/// Stages of [`GraphBuilder::finish`] that progress is told of: index, references, referrers, columns.
+const LINK_STEPS: u64 = 4;
+
 /// Collects tables and freezes them into a [`HeapGraph`].
 #[derive(Debug, Default)]
 pub struct GraphBuilder {
@@ -146,14 +150,16 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// [`Error::TooLarge`] when there are more objects than ids.
-    pub fn finish(mut self, damage: &mut Damage, module_name: &dyn Fn(u64) -> Option<String>) -> Result<HeapGraph> {
+    pub fn finish(
+        mut self,
+        damage: &mut Damage,
+        module_name: &dyn Fn(u64) -> Option<String>,
+        progress: &Progress,
+    ) -> Result<HeapGraph> {
+        progress.start(Phase::Link, LINK_STEPS);
         let count: u64 = self.tables.iter().map(|table| table.len() as u64).sum();
         if count > MAX_OBJECTS {
-            return Err(Error::TooLarge {
-                what: "objects",
-                count,
-                limit: MAX_OBJECTS,
-            });
+            return Err(Error::TooLarge { what: "objects", count, limit: MAX_OBJECTS });
         }
         let has_roots = self.has_roots();
         let mut index = AddressIndex::new(&self.all_addresses());
@@ -162,10 +168,13 @@ impl GraphBuilder {
             self.drop_repeated(&index);
             index = AddressIndex::new(&self.all_addresses());
         }
+        progress.advance(1);
         let (type_names, types) = merge_types(&mut self.tables);
         let starts = row_starts(&self.tables);
         let forward = self.resolve(&index, damage);
+        progress.advance(1);
         let reverse = forward.reversed();
+        progress.advance(1);
         let mut graph = HeapGraph {
             addresses: self.all_addresses(),
             types,
@@ -193,10 +202,7 @@ impl GraphBuilder {
 
     fn all_sizes(&self) -> Sizes {
         let mut sizes = Sizes::default();
-        self.tables
-            .iter()
-            .flat_map(|table| &table.sizes)
-            .for_each(|&size| sizes.push(size));
+        self.tables.iter().flat_map(|table| &table.sizes).for_each(|&size| sizes.push(size));
         sizes
     }
 
@@ -204,10 +210,7 @@ impl GraphBuilder {
         let tables = self.tables.iter().zip(starts);
         tables
             .flat_map(|(table, start)| {
-                table
-                    .external
-                    .iter()
-                    .map(move |&(row, bytes)| (ObjectId::at(start + row as usize), bytes))
+                table.external.iter().map(move |&(row, bytes)| (ObjectId::at(start + row as usize), bytes))
             })
             .collect()
     }
@@ -216,11 +219,7 @@ impl GraphBuilder {
     fn drop_repeated(&mut self, index: &AddressIndex) {
         let starts = row_starts(&self.tables);
         for (table, start) in self.tables.iter_mut().zip(starts) {
-            let is_last = |row: usize| {
-                index
-                    .row(table.addresses[row])
-                    .is_some_and(|last| last as usize == start + row)
-            };
+            let is_last = |row: usize| index.row(table.addresses[row]).is_some_and(|last| last as usize == start + row);
             let kept: Vec<bool> = (0..table.len()).map(is_last).collect();
             table.retain(&kept);
         }
@@ -228,11 +227,8 @@ impl GraphBuilder {
 
     /// The strong references by row, dangling ones counted and left out.
     fn resolve(&mut self, index: &AddressIndex, damage: &mut Damage) -> Csr {
-        let resolved: Vec<(Vec<u32>, Vec<u32>)> = self
-            .tables
-            .par_iter_mut()
-            .flat_map_iter(|table| table.resolve_in_pieces(index))
-            .collect();
+        let resolved: Vec<(Vec<u32>, Vec<u32>)> =
+            self.tables.par_iter_mut().flat_map_iter(|table| table.resolve_in_pieces(index)).collect();
         let dangling: usize = self.tables.iter().map(|table| table.targets.len()).sum::<usize>()
             - resolved.iter().map(|(_, targets)| targets.len()).sum::<usize>();
         damage.dangling_references += dangling as u64;
@@ -250,10 +246,8 @@ impl GraphBuilder {
         for (table, start) in self.tables.iter().zip(starts) {
             for &(row, target) in &table.weak {
                 match index.row(target) {
-                    Some(target) => weak.push(WeakReference {
-                        source: ObjectId::at(start + row as usize),
-                        target: ObjectId(target),
-                    }),
+                    Some(target) => weak
+                        .push(WeakReference { source: ObjectId::at(start + row as usize), target: ObjectId(target) }),
                     None => damage.dangling_references += 1,
                 }
             }
@@ -266,11 +260,7 @@ impl GraphBuilder {
         for root in self.tables.iter().flat_map(|table| &table.roots) {
             match index.row(root.address) {
                 Some(row) => {
-                    roots.push(Root {
-                        object: ObjectId(row),
-                        kind: root.kind.clone(),
-                        name: root.name.clone(),
-                    });
+                    roots.push(Root { object: ObjectId(row), kind: root.kind.clone(), name: root.name.clone() });
                 }
                 None => damage.dangling_roots += 1,
             }
@@ -372,14 +362,8 @@ fn modules_by_type(graph: &HeapGraph, name: &dyn Fn(u64) -> Option<String>) -> V
     let Some(module) = graph.type_names.find("module") else {
         return Vec::new();
     };
-    let modules = graph
-        .objects()
-        .filter(|&object| graph.type_of(object) == TypeId(module));
+    let modules = graph.objects().filter(|&object| graph.type_of(object) == TypeId(module));
     modules
-        .map(|object| Root {
-            object,
-            kind: RootKind::Module,
-            name: name(graph.place(object)).map(Into::into),
-        })
+        .map(|object| Root { object, kind: RootKind::Module, name: name(graph.place(object)).map(Into::into) })
         .collect()
 }

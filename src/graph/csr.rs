@@ -35,10 +35,7 @@ impl Offsets {
         }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "offsets are lengths of vectors in memory"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "offsets are lengths of vectors in memory")]
     fn get(&self, index: usize) -> usize {
         match self {
             Self::Narrow(offsets) => offsets[index] as usize,
@@ -68,10 +65,7 @@ fn running_sum<T: Copy + Default + std::ops::AddAssign>(degrees: &[u32], widen: 
 impl Csr {
     /// Rows with these numbers of targets, which follow each other in `targets`.
     pub fn new(degrees: &[u32], targets: Vec<u32>) -> Self {
-        Self {
-            offsets: Offsets::from_degrees(degrees, targets.len()),
-            targets,
-        }
+        Self { offsets: Offsets::from_degrees(degrees, targets.len()), targets }
     }
 
     /// How many rows there are.
@@ -159,8 +153,5 @@ fn fill_block(block: usize, degrees: &mut [u32], sorted: &[Vec<Vec<(u32, u32)>>]
 /// Cuts `0..length` into at most `pieces` ranges of nearly equal length.
 pub fn partition(length: usize, pieces: usize) -> Vec<Range<usize>> {
     let step = length.div_ceil(pieces.max(1)).max(1);
-    (0..length)
-        .step_by(step)
-        .map(|start| start..(start + step).min(length))
-        .collect()
+    (0..length).step_by(step).map(|start| start..(start + step).min(length)).collect()
 }

@@ -20,18 +20,14 @@ pub struct Heap {
 
 impl fmt::Debug for Heap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Heap")
-            .field("about", &self.about)
-            .field("damage", &self.damage)
-            .finish_non_exhaustive()
+        f.debug_struct("Heap").field("about", &self.about).field("damage", &self.damage).finish_non_exhaustive()
     }
 }
 
 impl Heap {
     /// What the dump's record of `object` says.
     pub fn describe(&self, object: ObjectId) -> Description {
-        self.records
-            .describe(self.graph.place(object), self.graph.type_name_of(object))
+        self.records.describe(self.graph.place(object), self.graph.type_name_of(object))
     }
 
     /// Calls `visit` for each strong reference of `object` that the graph kept, with its position in
@@ -39,19 +35,18 @@ impl Heap {
     pub fn for_each_reference(&self, object: ObjectId, mut visit: impl FnMut(usize, ObjectId, &ReferenceName)) {
         let range = self.graph.forward().range(object);
         let mut position = range.start;
-        self.records
-            .references(self.graph.place(object), self.graph.type_name_of(object), &mut |slot| {
-                if slot.is_weak || position >= range.end {
-                    return;
-                }
-                let Some(target) = self.graph.object_at(slot.target) else {
-                    return;
-                };
-                if self.graph.forward().target(position) == target {
-                    visit(position, target, &self.complete(slot));
-                    position += 1;
-                }
-            });
+        self.records.references(self.graph.place(object), self.graph.type_name_of(object), &mut |slot| {
+            if slot.is_weak || position >= range.end {
+                return;
+            }
+            let Some(target) = self.graph.object_at(slot.target) else {
+                return;
+            };
+            if self.graph.forward().target(position) == target {
+                visit(position, target, &self.complete(slot));
+                position += 1;
+            }
+        });
     }
 }
 
@@ -197,22 +192,10 @@ impl Damage {
                 facts.push(format!("{}{consequence}", counted(count, what)));
             }
         };
-        count(
-            self.dangling_references,
-            "dangling reference",
-            " left out (no record has their address)",
-        );
-        count(
-            self.dangling_roots,
-            "dangling root",
-            " left out (no record has their address)",
-        );
+        count(self.dangling_references, "dangling reference", " left out (no record has their address)");
+        count(self.dangling_roots, "dangling root", " left out (no record has their address)");
         count(self.duplicate_ids, "duplicate id", ": the last record counts");
-        count(
-            self.wide_ids,
-            "id",
-            " of 2⁵³ or more: read exactly, but a writer that used floating point rounded them",
-        );
+        count(self.wide_ids, "id", " of 2⁵³ or more: read exactly, but a writer that used floating point rounded them");
         count(self.lone_surrogates, "lone surrogate", " in strings, shown escaped");
         facts
     }

@@ -20,10 +20,7 @@ impl ObjectId {
     /// The object at `index`, which must be below [`MAX_OBJECTS`].
     pub fn at(index: usize) -> Self {
         debug_assert!((index as u64) < MAX_OBJECTS);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the builder refuses more than MAX_OBJECTS rows"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "the builder refuses more than MAX_OBJECTS rows")]
         Self(index as u32)
     }
 }

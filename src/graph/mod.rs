@@ -175,8 +175,7 @@ impl HeapGraph {
     /// The object's id as a person would paste it: hexadecimal address, or the dump's own text.
     pub fn id_text(&self, object: ObjectId) -> String {
         let address = self.address(object);
-        self.named_id(object)
-            .map_or_else(|| format!("{address:#x}"), ToOwned::to_owned)
+        self.named_id(object).map_or_else(|| format!("{address:#x}"), ToOwned::to_owned)
     }
 
     /// The dump's own text for an object whose id is no number.
@@ -223,9 +222,7 @@ impl HeapGraph {
 
     /// Bytes that the object holds outside the heap.
     pub fn external_size(&self, object: ObjectId) -> u64 {
-        self.external
-            .binary_search_by_key(&object, |(object, _)| *object)
-            .map_or(0, |place| self.external[place].1)
+        self.external.binary_search_by_key(&object, |(object, _)| *object).map_or(0, |place| self.external[place].1)
     }
 
     /// Byte offset of the object's record in the decompressed dump.

@@ -45,18 +45,12 @@ const SEQUENCES: [&str; 3] = ["list", "tuple", "collections.deque"];
 impl ReferenceName {
     /// A reference of which nothing is known.
     pub fn unknown() -> Self {
-        Self {
-            kind: ReferenceKind::Unknown,
-            text: String::new(),
-        }
+        Self { kind: ReferenceKind::Unknown, text: String::new() }
     }
 
     /// A name of a known kind.
     pub fn new(kind: ReferenceKind, text: impl Into<String>) -> Self {
-        Self {
-            kind,
-            text: text.into(),
-        }
+        Self { kind, text: text.into() }
     }
 
     /// Reads the name that a dump gives to a reference of an object of type `holder`.
@@ -164,8 +158,6 @@ fn quoted(text: &str) -> Option<&str> {
 /// Whether Python would take `name` after a dot.
 pub fn is_identifier(name: &str) -> bool {
     let mut letters = name.chars();
-    letters
-        .next()
-        .is_some_and(|first| first == '_' || first.is_alphabetic())
+    letters.next().is_some_and(|first| first == '_' || first.is_alphabetic())
         && letters.all(|letter| letter == '_' || letter.is_alphanumeric())
 }

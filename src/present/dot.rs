@@ -41,10 +41,7 @@ pub fn write(picture: &Picture) -> String {
 /// What holds for the whole graph.
 fn defaults(graph: &mut Scope<'_, '_>, picture: &Picture) {
     let title = [picture.title.as_str(), picture.subtitle.as_str()];
-    let title = title
-        .iter()
-        .filter(|line| !line.is_empty())
-        .flat_map(|line| label::lines(line, 3));
+    let title = title.iter().filter(|line| !line.is_empty()).flat_map(|line| label::lines(line, 3));
     let title: Vec<String> = title.map(|line| label::elide(&line, 2 * SHOWN)).collect();
     let mut attributes = graph.graph_attributes();
     set(&mut attributes, "label", &title.join("\n"));
@@ -73,14 +70,7 @@ fn describe_shape(attributes: &mut AttributesList<'_, '_>, shape: &Shape) {
         ("tooltip", tooltip(shape)),
         ("shape", outline.to_owned()),
         ("style", style.to_owned()),
-        (
-            "fillcolor",
-            if colours.fill == "none" {
-                "transparent".to_owned()
-            } else {
-                colours.fill.to_owned()
-            },
-        ),
+        ("fillcolor", if colours.fill == "none" { "transparent".to_owned() } else { colours.fill.to_owned() }),
         ("color", colours.outline.to_owned()),
         ("fontcolor", colours.text.to_owned()),
     ] {
@@ -101,23 +91,12 @@ const fn outline(role: Role) -> (&'static str, &'static str) {
 
 fn describe_arrow(attributes: &mut AttributesList<'_, '_>, arrow: &Arrow) {
     let lines = [&arrow.label, &arrow.note];
-    let lines: Vec<String> = lines
-        .into_iter()
-        .flat_map(|line| label::lines(line, 2))
-        .map(|line| label::elide(&line, SHOWN))
-        .collect();
+    let lines: Vec<String> =
+        lines.into_iter().flat_map(|line| label::lines(line, 2)).map(|line| label::elide(&line, SHOWN)).collect();
     set(attributes, "label", &lines.join("\n"));
-    set(
-        attributes,
-        "penwidth",
-        &format!("{:.1}", (1.0 + 0.62 * (arrow.count.max(1) as f64).ln()).min(6.0)),
-    );
+    set(attributes, "penwidth", &format!("{:.1}", (1.0 + 0.62 * (arrow.count.max(1) as f64).ln()).min(6.0)));
     if arrow.count > 1 {
-        set(
-            attributes,
-            "tooltip",
-            &format!("{} held through here", crate::counts::counted(arrow.count, "object")),
-        );
+        set(attributes, "tooltip", &format!("{} held through here", crate::counts::counted(arrow.count, "object")));
     }
 }
 
@@ -137,11 +116,7 @@ fn shape_label(shape: &Shape) -> String {
 }
 
 fn tooltip(shape: &Shape) -> String {
-    let story = if shape.tooltip.is_empty() {
-        &shape.heading
-    } else {
-        &shape.tooltip
-    };
+    let story = if shape.tooltip.is_empty() { &shape.heading } else { &shape.tooltip };
     label::lines(story, TOOLTIP_LINES).join("\n")
 }
 

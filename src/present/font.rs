@@ -36,19 +36,14 @@ pub struct Ruler {
 
 impl Default for Ruler {
     fn default() -> Self {
-        Self {
-            faces: STYLES.map(|style| Face::parse(bytes(style), 0).ok()),
-        }
+        Self { faces: STYLES.map(|style| Face::parse(bytes(style), 0).ok()) }
     }
 }
 
 impl Ruler {
     /// Width of a text in pixels at a font size in pixels; letters are not kerned, so it may end a little earlier.
     pub fn width(&self, text: &str, style: Style, size: f64) -> f64 {
-        text.chars()
-            .map(|character| self.advance(character, style))
-            .sum::<f64>()
-            * size
+        text.chars().map(|character| self.advance(character, style)).sum::<f64>() * size
     }
 
     /// Whether a character can be drawn with the embedded font.

@@ -41,10 +41,7 @@ pub fn elide(text: &str, most: usize) -> String {
     let kept = most.saturating_sub(1);
     let head = kept * 2 / 5;
     let start = text.chars().take(head);
-    start
-        .chain(['…'])
-        .chain(text.chars().skip(total - (kept - head)))
-        .collect()
+    start.chain(['…']).chain(text.chars().skip(total - (kept - head))).collect()
 }
 
 /// A count as pictures show it: `×30`, `×1,234`.

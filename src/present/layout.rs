@@ -150,10 +150,7 @@ fn arrange_part(sketch: &Sketch) -> Drawing {
 fn placed(sketch: &Sketch, ranking: &Ranking) -> Grid {
     let mut best: Option<(f64, Grid)> = None;
     for rows in order::orders(&mut Grid::new(sketch, ranking)) {
-        let mut grid = Grid {
-            rows,
-            ..Grid::new(sketch, ranking)
-        };
+        let mut grid = Grid { rows, ..Grid::new(sketch, ranking) };
         place::place(&mut grid);
         let detour = place::detour(&grid);
         if best.as_ref().is_none_or(|(least, _)| detour < *least) {
@@ -186,19 +183,12 @@ impl Point {
     }
 
     pub(crate) fn moved(self, by: Self) -> Self {
-        Self {
-            x: self.x + by.x,
-            y: self.y + by.y,
-        }
+        Self { x: self.x + by.x, y: self.y + by.y }
     }
 }
 
 impl Rect {
     pub(crate) fn moved(self, by: Point) -> Self {
-        Self {
-            x: self.x + by.x,
-            y: self.y + by.y,
-            ..self
-        }
+        Self { x: self.x + by.x, y: self.y + by.y, ..self }
     }
 }

@@ -30,11 +30,7 @@ pub type ByGraphviz = fn(&Picture, Duration) -> Result<Vec<u8>, String>;
 
 /// All outputs that draw.
 pub const DRAWINGS: [Drawing; 3] = [
-    Drawing {
-        extension: "dot",
-        write: |picture| Ok(dot::write(picture).into_bytes()),
-        by_graphviz: None,
-    },
+    Drawing { extension: "dot", write: |picture| Ok(dot::write(picture).into_bytes()), by_graphviz: None },
     Drawing {
         extension: "svg",
         write: |picture| Ok(svg::write(picture).into_bytes()),

@@ -34,35 +34,10 @@ pub const TITLE: &str = "#0f172a";
 /// The colours of a role.
 pub const fn paint(role: Role) -> Paint {
     match role {
-        Role::Root => Paint {
-            fill: "#0b3d2a",
-            outline: "#0b3d2a",
-            text: "#ffffff",
-            quiet: "#bbe5cf",
-        },
-        Role::Holder => Paint {
-            fill: "#ffffff",
-            outline: "#64748b",
-            text: "#0f172a",
-            quiet: "#475569",
-        },
-        Role::Plumbing => Paint {
-            fill: "#e9eef4",
-            outline: "#94a3b8",
-            text: "#475569",
-            quiet: "#64748b",
-        },
-        Role::Target => Paint {
-            fill: "#d3212c",
-            outline: "#d3212c",
-            text: "#ffffff",
-            quiet: "#ffe4e4",
-        },
-        Role::More => Paint {
-            fill: "none",
-            outline: "#94a3b8",
-            text: "#64748b",
-            quiet: "#64748b",
-        },
+        Role::Root => Paint { fill: "#0b3d2a", outline: "#0b3d2a", text: "#ffffff", quiet: "#bbe5cf" },
+        Role::Holder => Paint { fill: "#ffffff", outline: "#64748b", text: "#0f172a", quiet: "#475569" },
+        Role::Plumbing => Paint { fill: "#e9eef4", outline: "#94a3b8", text: "#475569", quiet: "#64748b" },
+        Role::Target => Paint { fill: "#d3212c", outline: "#d3212c", text: "#ffffff", quiet: "#ffe4e4" },
+        Role::More => Paint { fill: "none", outline: "#94a3b8", text: "#64748b", quiet: "#64748b" },
     }
 }

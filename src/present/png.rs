@@ -24,11 +24,7 @@ const LARGE: usize = 6_000_000;
 ///
 /// When the text is not an SVG, or when there is no memory for the picture.
 pub fn write(svg: &str) -> Result<Vec<u8>, String> {
-    let options = Options {
-        font_family: "DejaVu Sans".to_owned(),
-        fontdb: Arc::new(fonts(svg)),
-        ..Options::default()
-    };
+    let options = Options { font_family: "DejaVu Sans".to_owned(), fontdb: Arc::new(fonts(svg)), ..Options::default() };
     let tree = Tree::from_str(svg, &options).map_err(|error| format!("cannot read the SVG: {error}"))?;
     let size = tree.size();
     let scale = fitting_scale(size.width(), size.height());
@@ -46,11 +42,7 @@ fn encode(canvas: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let large = canvas.data().len() > 4 * LARGE;
-    encoder.set_compression(if large {
-        png::Compression::Fast
-    } else {
-        png::Compression::Balanced
-    });
+    encoder.set_compression(if large { png::Compression::Fast } else { png::Compression::Balanced });
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&colours(canvas))?;
     writer.finish()?;
@@ -85,10 +77,7 @@ fn fonts(svg: &str) -> Database {
         fonts.load_font_source(Source::Binary(Arc::new(font::bytes(style))));
     }
     let ruler = Ruler::default();
-    if svg
-        .chars()
-        .any(|character| !character.is_control() && !ruler.draws(character, Style::Plain))
-    {
+    if svg.chars().any(|character| !character.is_control() && !ruler.draws(character, Style::Plain)) {
         fonts.load_system_fonts();
     }
     fonts.set_sans_serif_family("DejaVu Sans");

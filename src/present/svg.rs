@@ -20,16 +20,8 @@ pub const LONGEST_SIDE: f64 = 12_000.0;
 /// Draws a picture.
 pub fn write(picture: &Picture) -> String {
     let ruler = Ruler::default();
-    let cards: Vec<Card> = picture
-        .graph
-        .node_references()
-        .map(|(_, shape)| Card::new(shape, &ruler))
-        .collect();
-    let plates: Vec<Plate> = picture
-        .graph
-        .edge_references()
-        .map(|edge| Plate::new(edge.weight(), &ruler))
-        .collect();
+    let cards: Vec<Card> = picture.graph.node_references().map(|(_, shape)| Card::new(shape, &ruler)).collect();
+    let plates: Vec<Plate> = picture.graph.edge_references().map(|edge| Plate::new(edge.weight(), &ruler)).collect();
     let drawing = layout::arrange(&sketch(picture, &cards, &plates));
     let page = Page::new(picture, &drawing, &ruler);
     let mut pen = Pen::default();
@@ -51,23 +43,13 @@ pub fn write(picture: &Picture) -> String {
 
 /// What the layout has to know.
 fn sketch(picture: &Picture, cards: &[Card], plates: &[Plate]) -> Sketch {
-    let boxes = cards.iter().map(|card| BoxSketch {
-        size: card.size,
-        seat: seat(card.role),
+    let boxes = cards.iter().map(|card| BoxSketch { size: card.size, seat: seat(card.role) });
+    let arrows = picture.graph.edge_references().zip(plates).map(|(edge, plate)| ArrowSketch {
+        from: edge.source().index(),
+        to: edge.target().index(),
+        label: plate.size,
     });
-    let arrows = picture
-        .graph
-        .edge_references()
-        .zip(plates)
-        .map(|(edge, plate)| ArrowSketch {
-            from: edge.source().index(),
-            to: edge.target().index(),
-            label: plate.size,
-        });
-    Sketch {
-        boxes: boxes.collect(),
-        arrows: arrows.collect(),
-    }
+    Sketch { boxes: boxes.collect(), arrows: arrows.collect() }
 }
 
 const fn seat(role: Role) -> Seat {
@@ -86,10 +68,7 @@ struct Pen {
 
 impl Pen {
     fn open(&mut self, picture: &Picture, page: &Page) {
-        let Size { w, h } = Size {
-            w: page.size.w.ceil(),
-            h: page.size.h.ceil(),
-        };
+        let Size { w, h } = Size { w: page.size.w.ceil(), h: page.size.h.ceil() };
         let scale = (LONGEST_SIDE / w.max(h)).min(1.0);
         let (shown_w, shown_h) = (number((w * scale).floor()), number((h * scale).floor()));
         self.text.push_str(&format!(
@@ -100,11 +79,7 @@ impl Pen {
             escape(&label::head(&label::visible(&picture.title), TOOLTIP)),
         ));
         self.style();
-        self.text.push_str(&format!(
-            "<rect class=\"canvas\" width=\"{}\" height=\"{}\"/>\n",
-            number(w),
-            number(h)
-        ));
+        self.text.push_str(&format!("<rect class=\"canvas\" width=\"{}\" height=\"{}\"/>\n", number(w), number(h)));
         let mut y = MARGIN;
         for line in page.title.iter().chain(&page.subtitle) {
             self.words(line, "start", MARGIN, y, line.kind.class);
@@ -121,9 +96,7 @@ impl Pen {
                 Style::Code => ("\"DejaVu Sans Mono\", Menlo, Consolas, monospace", ""),
             };
             let Type { class, size, .. } = kind;
-            self.text.push_str(&format!(
-                ".{class} {{ font-family: {family}; font-size: {size}px;{weight} }}\n"
-            ));
+            self.text.push_str(&format!(".{class} {{ font-family: {family}; font-size: {size}px;{weight} }}\n"));
         }
         for (class, colour) in [
             ("canvas", palette::CANVAS),
@@ -136,8 +109,7 @@ impl Pen {
         ] {
             self.text.push_str(&format!(".{class} {{ fill: {colour}; }}\n"));
         }
-        self.text
-            .push_str(&format!(".shaft {{ fill: none; stroke: {}; }}\n", palette::ARROW));
+        self.text.push_str(&format!(".shaft {{ fill: none; stroke: {}; }}\n", palette::ARROW));
         self.text.push_str("</style>\n");
     }
 
@@ -178,16 +150,10 @@ impl Pen {
         match role {
             Role::Root => self.rect(rect, rect.h.min(44.0) / 2.0, &plain),
             Role::Holder => self.rect(rect, 6.0, &format!("{plain} stroke-width=\"1.2\"")),
-            Role::Plumbing => self.rect(
-                rect,
-                0.0,
-                &format!("{plain} stroke-width=\"1.2\" stroke-dasharray=\"5 3\""),
-            ),
-            Role::More => self.rect(
-                rect,
-                rect.h / 2.0,
-                &format!("{plain} stroke-width=\"1.2\" stroke-dasharray=\"2 3\""),
-            ),
+            Role::Plumbing => self.rect(rect, 0.0, &format!("{plain} stroke-width=\"1.2\" stroke-dasharray=\"5 3\"")),
+            Role::More => {
+                self.rect(rect, rect.h / 2.0, &format!("{plain} stroke-width=\"1.2\" stroke-dasharray=\"2 3\""))
+            }
             Role::Target => {
                 let ring = format!("fill=\"#ffffff\" stroke=\"{}\" stroke-width=\"1.6\"", colours.outline);
                 self.rect(rect, 9.0, &ring);
@@ -213,23 +179,9 @@ impl Pen {
         let mut y = rect.y + (rect.h - card.text_height()) / 2.0;
         let left = middle - card.first_width() / 2.0;
         let heading = &card.heading;
-        self.coloured(
-            heading,
-            "middle",
-            left + heading.width / 2.0,
-            y,
-            heading.kind.class,
-            Some(colours.text),
-        );
+        self.coloured(heading, "middle", left + heading.width / 2.0, y, heading.kind.class, Some(colours.text));
         if let Some(badge) = &card.badge {
-            self.badge(
-                badge,
-                card.role,
-                Point {
-                    x: left + card.before_badge(),
-                    y: y + 1.0,
-                },
-            );
+            self.badge(badge, card.role, Point { x: left + card.before_badge(), y: y + 1.0 });
         }
         y += heading.kind.leading;
         for line in &card.lines {
@@ -243,21 +195,9 @@ impl Pen {
             Role::Root | Role::Target => ("#ffffff", paint(role).fill),
             Role::Holder | Role::Plumbing | Role::More => ("#dbe3ee", "#1e293b"),
         };
-        let rect = Rect {
-            x: corner.x,
-            y: corner.y,
-            w: badge_width(badge),
-            h: badge.kind.leading,
-        };
+        let rect = Rect { x: corner.x, y: corner.y, w: badge_width(badge), h: badge.kind.leading };
         self.rect(rect, rect.h / 2.0, &format!("fill=\"{fill}\""));
-        self.coloured(
-            badge,
-            "middle",
-            rect.x + rect.w / 2.0,
-            rect.y,
-            badge.kind.class,
-            Some(text),
-        );
+        self.coloured(badge, "middle", rect.x + rect.w / 2.0, rect.y, badge.kind.class, Some(text));
     }
 
     fn plate(&mut self, plate: &Plate, rect: Rect) {
@@ -285,15 +225,10 @@ impl Pen {
             path.push_str(&step_text(&step.moved(origin)));
         }
         let stroke = number(width);
-        self.text.push_str(&format!(
-            "<path class=\"shaft\" stroke-width=\"{stroke}\" d=\"{path}\"/>\n"
-        ));
+        self.text.push_str(&format!("<path class=\"shaft\" stroke-width=\"{stroke}\" d=\"{path}\"/>\n"));
         let corners = head.corners.map(|corner| corner.moved(origin));
-        let points = corners
-            .map(|corner| format!("{},{}", number(corner.x), number(corner.y)))
-            .join(" ");
-        self.text
-            .push_str(&format!("<polygon class=\"head\" points=\"{points}\"/>\n</g>\n"));
+        let points = corners.map(|corner| format!("{},{}", number(corner.x), number(corner.y))).join(" ");
+        self.text.push_str(&format!("<polygon class=\"head\" points=\"{points}\"/>\n</g>\n"));
     }
 }
 
@@ -321,14 +256,8 @@ impl Head {
         let length = (tip.x - before.x).hypot(tip.y - before.y).max(1e-6);
         let (x, y) = ((tip.x - before.x) / length, (tip.y - before.y) / length);
         let (long, wide) = (7.0 + 0.9 * width, 3.2 + 0.65 * width);
-        let back = |by: f64, aside: f64| Point {
-            x: tip.x - x * by - y * aside,
-            y: tip.y - y * by + x * aside,
-        };
-        Some(Self {
-            corners: [tip, back(long, wide), back(long, -wide)],
-            base: back(long - 1.0, 0.0),
-        })
+        let back = |by: f64, aside: f64| Point { x: tip.x - x * by - y * aside, y: tip.y - y * by + x * aside };
+        Some(Self { corners: [tip, back(long, wide), back(long, -wide)], base: back(long - 1.0, 0.0) })
     }
 }
 
@@ -349,22 +278,13 @@ fn step_text(step: &Step) -> String {
 }
 
 fn shrunk(rect: Rect, by: f64) -> Rect {
-    Rect {
-        x: rect.x + by,
-        y: rect.y + by,
-        w: rect.w - 2.0 * by,
-        h: rect.h - 2.0 * by,
-    }
+    Rect { x: rect.x + by, y: rect.y + by, w: rect.w - 2.0 * by, h: rect.h - 2.0 * by }
 }
 
 /// A number with at most one decimal place.
 fn number(value: f64) -> String {
     let tenths = (value * 10.0).round() / 10.0;
-    if tenths == 0.0 {
-        "0".to_owned()
-    } else {
-        tenths.to_string()
-    }
+    if tenths == 0.0 { "0".to_owned() } else { tenths.to_string() }
 }
 
 /// Text as XML.

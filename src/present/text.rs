@@ -97,11 +97,7 @@ impl Page<'_> {
             .iter()
             .flat_map(|span| {
                 let tone = span.tone;
-                visible(&span.text)
-                    .chars()
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .map(move |letter| (letter, tone))
+                visible(&span.text).chars().collect::<Vec<_>>().into_iter().map(move |letter| (letter, tone))
             })
             .collect();
         let mut rest = letters.as_slice();
@@ -110,7 +106,9 @@ impl Page<'_> {
             let room = width.saturating_sub(indent.width());
             let cut = fitting(rest, room);
             let (now, later) = rest.split_at(cut);
-            self.letters(indent, now, is_bold)?;
+            let blanks =
+                if later.is_empty() { 0 } else { now.iter().rev().take_while(|letter| letter.0 == ' ').count() };
+            self.letters(indent, &now[..now.len() - blanks], is_bold)?;
             if later.is_empty() {
                 return Ok(());
             }
@@ -123,41 +121,23 @@ impl Page<'_> {
         write!(self.out, "{indent}")?;
         for run in letters.chunk_by(|a, b| a.1 == b.1) {
             let text: String = run.iter().map(|(letter, _)| letter).collect();
-            let style = if self.layout.colour {
-                style(run[0].1, is_bold)
-            } else {
-                Style::new()
-            };
+            let style = if self.layout.colour { style(run[0].1, is_bold) } else { Style::new() };
             write!(self.out, "{style}{text}{style:#}")?;
         }
         writeln!(self.out)
     }
 
     fn table(&mut self, table: &Table) -> io::Result<()> {
-        let rows: Vec<Vec<(String, bool)>> = table
-            .rows
-            .iter()
-            .map(|row| row.iter().map(cell_text).collect())
-            .collect();
+        let rows: Vec<Vec<(String, bool)>> = table.rows.iter().map(|row| row.iter().map(cell_text).collect()).collect();
         let width_of = |column: usize| {
-            let cells = rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|(text, _)| text.width());
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|(text, _)| text.width());
             cells.chain([table.columns[column].width()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..table.columns.len()).map(width_of).collect();
-        let is_number = |column: usize| {
-            rows.first()
-                .and_then(|row| row.get(column))
-                .is_some_and(|(_, is_number)| *is_number)
-        };
-        let titles: Vec<(String, bool)> = table
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(column, title)| (title.clone(), is_number(column)))
-            .collect();
+        let is_number =
+            |column: usize| rows.first().and_then(|row| row.get(column)).is_some_and(|(_, is_number)| *is_number);
+        let titles: Vec<(String, bool)> =
+            table.columns.iter().enumerate().map(|(column, title)| (title.clone(), is_number(column))).collect();
         self.row(&titles, &widths, true)?;
         rows.iter().try_for_each(|row| self.row(row, &widths, false))
     }
@@ -166,11 +146,7 @@ impl Page<'_> {
         let mut text = String::new();
         for ((cell, is_number), width) in cells.iter().zip(widths) {
             let blanks = " ".repeat(width.saturating_sub(cell.width()));
-            let (before, after) = if *is_number {
-                (blanks.as_str(), "")
-            } else {
-                ("", blanks.as_str())
-            };
+            let (before, after) = if *is_number { (blanks.as_str(), "") } else { ("", blanks.as_str()) };
             text.push_str(&format!("{before}{cell}{after}  "));
         }
         self.line("  ", "    ", &[Span::plain(text.trim_end())], is_bold)
@@ -213,11 +189,7 @@ fn style(tone: Tone, is_bold: bool) -> Style {
         Tone::Target => AnsiColor::Red.on_default().bold(),
         Tone::Number => Style::new().bold(),
     };
-    if is_bold && tone != Tone::Faint {
-        style.bold()
-    } else {
-        style
-    }
+    if is_bold && tone != Tone::Faint { style.bold() } else { style }
 }
 
 /// Foreign text of several lines without anything that a terminal would obey.

@@ -72,7 +72,8 @@ fn a_key_that_all_chains_share_is_shown() {
 #[test]
 fn fingerprints_do_not_depend_on_addresses_order_or_keys() {
     let one = signatures("module app .cache -> c\nc: dict ['k1'] -> s1\ns1: T", "T");
-    let other = signatures("x: int\nz: T\nc: dict ['k7'] -> z, ['k9'] -> w\nw: T\nmodule app .other -> x, .cache -> c", "T");
+    let other =
+        signatures("x: int\nz: T\nc: dict ['k7'] -> z, ['k9'] -> w\nw: T\nmodule app .other -> x, .cache -> c", "T");
     assert_eq!(one[0].fingerprint, other[0].fingerprint);
     let renamed = signatures("module app .store -> c\nc: dict ['k1'] -> s1\ns1: T", "T");
     assert_ne!(one[0].fingerprint, renamed[0].fingerprint);
@@ -96,16 +97,25 @@ fn self_references_cycles_and_parallel_references_are_harmless() {
 fn linked_list(length: u64) -> String {
     let mut dump = String::from("{\"retainers\":1}\n");
     let (first, last) = (1000, 1000 + (length - 1) * 16);
-    writeln!(dump, r#"{{"address":16,"type":"module","name":"app","size":72,"refs":[32],"edges":["__dict__"],"root":"module"}}"#)
-        .unwrap();
-    writeln!(dump, r#"{{"address":32,"type":"dict","size":72,"refs":[{first},{last}],"edges":["['head']","['tail']"]}}"#)
-        .unwrap();
+    writeln!(
+        dump,
+        r#"{{"address":16,"type":"module","name":"app","size":72,"refs":[32],"edges":["__dict__"],"root":"module"}}"#
+    )
+    .unwrap();
+    writeln!(
+        dump,
+        r#"{{"address":32,"type":"dict","size":72,"refs":[{first},{last}],"edges":["['head']","['tail']"]}}"#
+    )
+    .unwrap();
     for node in 0..length {
         let at = first + node * 16;
         let before = if node == 0 { at } else { at - 16 };
         let after = if node + 1 == length { at } else { at + 16 };
-        writeln!(dump, r#"{{"address":{at},"type":"Node","size":64,"refs":[{before},{after}],"edges":[".before",".after"]}}"#)
-            .unwrap();
+        writeln!(
+            dump,
+            r#"{{"address":{at},"type":"Node","size":64,"refs":[{before},{after}],"edges":[".before",".after"]}}"#
+        )
+        .unwrap();
     }
     writeln!(dump, r#"{{"end":{{"objects":{}}}}}"#, length + 2).unwrap();
     dump
@@ -135,7 +145,7 @@ fn the_middle_of_a_list_is_shown_folded() {
         (selection, answer)
     };
     assert_eq!(answer.types[0].signatures[0].length, 1002);
-    let detail = retainers::analysis::chains::Detail { limit: 1, raw: false };
+    let detail = retainers::analysis::chains::Detail { limit: 1, ..Default::default() };
     let report = answer.report(&heap, &selection, detail);
     let picture = &report.pictures[0];
     assert!(picture.graph.node_count() < 10, "{}", picture.graph.node_count());
@@ -156,7 +166,8 @@ fn held_from_outside_is_found_behind_the_direct_referrers() {
 
 #[test]
 fn a_dump_without_roots_says_so() {
-    let heap = load(b"{\"address\": 1, \"type\": \"T\", \"refs\": [2]}\n{\"address\": 2, \"type\": \"T\", \"refs\": []}\n");
+    let heap =
+        load(b"{\"address\": 1, \"type\": \"T\", \"refs\": [2]}\n{\"address\": 2, \"type\": \"T\", \"refs\": []}\n");
     let text = Asked::types(&["T"]).text(&heap);
     assert!(text.contains("marks no roots and has no modules"), "{text}");
     assert!(text.contains("2 are not reachable from any root"), "{text}");

@@ -3,7 +3,6 @@
 use super::Asked;
 use crate::support::heap::heap;
 
-
 fn winner(modules: &[(&str, &str)], type_name: &str) -> String {
     let mut dump = String::from("{\"retainers\":1}\n");
     for (place, (name, file)) in modules.iter().enumerate() {

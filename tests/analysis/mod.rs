@@ -29,11 +29,8 @@ impl Asked {
     pub(crate) fn answer(&self, heap: &Heap) -> (Selection, Chains) {
         let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<String>>();
         let selection = select(&heap.graph, &Query { types: owned(self.types), ids: Vec::new() });
-        let roots = if self.roots.is_empty() {
-            RootChoice::default()
-        } else {
-            RootChoice::parse(&owned(self.roots)).unwrap()
-        };
+        let roots =
+            if self.roots.is_empty() { RootChoice::default() } else { RootChoice::parse(&owned(self.roots)).unwrap() };
         let exclude = self.exclude.iter().map(|pattern| ReferencePattern::parse(pattern).unwrap()).collect();
         let answer = chains(heap, &selection, &Options { roots, exclude });
         (selection, answer)
@@ -42,7 +39,7 @@ impl Asked {
     /// The text as a file would get it.
     pub(crate) fn text(&self, heap: &Heap) -> String {
         let (selection, answer) = self.answer(heap);
-        let report = answer.report(heap, &selection, Detail { limit: 10, raw: self.raw });
+        let report = answer.report(heap, &selection, Detail { raw: self.raw, ..Detail::default() });
         let mut page = Vec::new();
         text::write(&report, text::Layout::default(), &mut page).unwrap();
         String::from_utf8(page).unwrap()

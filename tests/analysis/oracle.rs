@@ -41,9 +41,11 @@ impl Random {
             lines.push(line.to_string());
         }
         for (kind, roots) in [("module", &self.modules), ("frame", &self.frames)] {
-            lines.extend(roots.iter().map(|root| {
-                json!({"root": kind, "name": format!("r{root}"), "object": root * 16 + 16}).to_string()
-            }));
+            lines.extend(
+                roots.iter().map(|root| {
+                    json!({"root": kind, "name": format!("r{root}"), "object": root * 16 + 16}).to_string()
+                }),
+            );
         }
         lines.push(json!({"end": {"objects": self.count}}).to_string());
         lines.join("\n") + "\n"

@@ -3,7 +3,8 @@
 use crate::support::command::Workshop;
 use crate::support::heap::dump;
 
-const SKETCH: &str = "module app .cache -> c\nc: dict ['a'] -> s1, ['b'] -> s2\ns1: app.Session\ns2: app.Session\nlost: app.Lost";
+const SKETCH: &str =
+    "module app .cache -> c\nc: dict ['a'] -> s1, ['b'] -> s2\ns1: app.Session\ns2: app.Session\nlost: app.Lost";
 
 fn workshop() -> Workshop {
     let workshop = Workshop::new();
@@ -62,7 +63,10 @@ fn failures_are_exit_code_2_with_a_reason() {
 #[test]
 fn strict_refuses_what_is_otherwise_told() {
     let workshop = Workshop::new();
-    workshop.write("dump", "{\"address\": 1, \"type\": \"T\", \"refs\": [9]}\nbroken\n{\"address\": 2, \"type\": \"T\", \"re");
+    workshop.write(
+        "dump",
+        "{\"address\": 1, \"type\": \"T\", \"refs\": [9]}\nbroken\n{\"address\": 2, \"type\": \"T\", \"re",
+    );
     let lenient = workshop.run(&["dump", "--type", "T", "--no-files"]);
     assert_eq!(lenient.code, 0);
     for fact in ["1 broken record left out, the first at byte 41", "1 dangling reference", "breaks off at byte"] {
@@ -112,8 +116,11 @@ fn export_writes_a_row_an_object() {
     assert_eq!(lines[4], "64,app.Session,512,3");
     assert_eq!(*lines.last().unwrap(), "96,app.Lost,768,");
     assert_eq!(workshop.run(&["export", "dump.jsonl", "-o", "objects.jsonl"]).code, 0);
-    let rows: Vec<serde_json::Value> =
-        String::from_utf8(workshop.read("objects.jsonl")).unwrap().lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    let rows: Vec<serde_json::Value> = String::from_utf8(workshop.read("objects.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|row| serde_json::from_str(row).unwrap())
+        .collect();
     assert_eq!(rows.len(), lines.len() - 1);
     assert_eq!(rows[0]["distance"], 0);
     assert!(rows.last().unwrap()["distance"].is_null());
@@ -122,7 +129,8 @@ fn export_writes_a_row_an_object() {
 
 #[test]
 fn several_types_and_ids_are_answered_in_one_run() {
-    let ran = workshop().run(&["dump.jsonl", "--type", "Session", "--type", "Lost", "--id", "0x10", "--format", "json"]);
+    let ran =
+        workshop().run(&["dump.jsonl", "--type", "Session", "--type", "Lost", "--id", "0x10", "--format", "json"]);
     let json = ran.json();
     assert_eq!(json["matched"], 4);
     assert_eq!(json["types"].as_array().unwrap().len(), 3);

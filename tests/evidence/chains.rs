@@ -13,24 +13,14 @@ use super::{cases, folder, json, load};
 
 /// The signature of the chain to one object.
 fn chain_to(heap: &Heap, address: u64, roots: &str) -> Option<Signature> {
-    let query = Query {
-        types: Vec::new(),
-        ids: vec![address.to_string()],
-    };
-    let options = Options {
-        roots: RootChoice::parse(&[roots.to_owned()]).unwrap(),
-        exclude: Vec::new(),
-    };
+    let query = Query { types: Vec::new(), ids: vec![address.to_string()] };
+    let options = Options { roots: RootChoice::parse(&[roots.to_owned()]).unwrap(), exclude: Vec::new() };
     let answer = chains(heap, &select(&heap.graph, &query), &options);
     answer.types[0].signatures.first().cloned()
 }
 
 fn addresses(heap: &Heap, signature: &Signature) -> Vec<u64> {
-    signature
-        .steps
-        .iter()
-        .map(|step| heap.graph.address(step.object))
-        .collect()
+    signature.steps.iter().map(|step| heap.graph.address(step.object)).collect()
 }
 
 fn check_target(heap: &Heap, roots: &str, target: &Value, case: &Path) {
@@ -42,12 +32,7 @@ fn check_target(heap: &Heap, roots: &str, target: &Value, case: &Path) {
     }
     let found = found.unwrap();
     assert_eq!(found.length, target["distance"], "{} {address}", case.display());
-    assert_eq!(
-        found.equally_short,
-        target["shortest_chains"],
-        "{} {address}",
-        case.display()
-    );
+    assert_eq!(found.equally_short, target["shortest_chains"], "{} {address}", case.display());
     let expected = target["chain"].as_array().unwrap();
     if found.equally_short > 1 {
         return;
@@ -56,11 +41,8 @@ fn check_target(heap: &Heap, roots: &str, target: &Value, case: &Path) {
     let theirs: Vec<u64> = expected.iter().map(|step| step["address"].as_u64().unwrap()).collect();
     assert_eq!(ours, theirs, "{}", case.display());
     for (step, expected) in found.steps.iter().zip(expected) {
-        let name = step
-            .reference
-            .as_ref()
-            .map(|reference| reference.name.text.as_str())
-            .filter(|name| !name.is_empty());
+        let name =
+            step.reference.as_ref().map(|reference| reference.name.text.as_str()).filter(|name| !name.is_empty());
         let has_names = heap.about.has_reference_names;
         if has_names {
             assert_eq!(name, expected["edge_to_next"].as_str(), "{}", case.display());
@@ -89,12 +71,7 @@ fn check_objgraph(heap: &Heap, truth: &Value, case: &Path) {
     let mut differing = 0;
     for chain in chains {
         let found = chain_to(heap, chain["target"].as_u64().unwrap(), "module");
-        assert_eq!(
-            found.is_some(),
-            chain["chain_from_module"].as_bool().unwrap(),
-            "{}",
-            case.display()
-        );
+        assert_eq!(found.is_some(), chain["chain_from_module"].as_bool().unwrap(), "{}", case.display());
         let Some(found) = found else { continue };
         let expected = chain["edges"].as_u64().unwrap();
         if found.length != expected {
@@ -102,12 +79,7 @@ fn check_objgraph(heap: &Heap, truth: &Value, case: &Path) {
             differing += 1;
         }
     }
-    assert!(
-        differing <= 1,
-        "{}: {differing} of {} chains differ",
-        case.display(),
-        chains.len()
-    );
+    assert!(differing <= 1, "{}: {differing} of {} chains differ", case.display(), chains.len());
 }
 
 #[test]
@@ -156,12 +128,7 @@ fn random_graphs_have_as_many_shortest_chains_as_networkx_counts() {
             assert_eq!(found.is_some(), !expected.is_null(), "{} {address}", path.display());
             let Some(found) = found else { continue };
             assert_eq!(found.length, expected["distance"], "{} {address}", path.display());
-            assert_eq!(
-                found.equally_short,
-                expected["shortest_chains"],
-                "{} {address}",
-                path.display()
-            );
+            assert_eq!(found.equally_short, expected["shortest_chains"], "{} {address}", path.display());
             check_links(&heap, &found);
         }
     }
@@ -171,10 +138,6 @@ fn random_graphs_have_as_many_shortest_chains_as_networkx_counts() {
 fn check_links(heap: &Heap, signature: &Signature) {
     assert_eq!(signature.steps[0].object, signature.root.object);
     for hop in signature.steps.windows(2) {
-        assert!(
-            heap.graph
-                .referents(hop[0].object)
-                .any(|target| target == hop[1].object)
-        );
+        assert!(heap.graph.referents(hop[0].object).any(|target| target == hop[1].object));
     }
 }

@@ -30,18 +30,8 @@ fn digest(heap: &Heap, distances: &Distances) -> String {
 fn check(dump: &Path, truth: &Value) {
     let heap = load(dump);
     assert_eq!(heap.graph.object_count() as u64, truth["nodes"], "{}", dump.display());
-    assert_eq!(
-        heap.graph.reference_count() as u64,
-        truth["edges"],
-        "{}",
-        dump.display()
-    );
-    assert_eq!(
-        heap.damage.dangling_references,
-        truth["dangling_refs"],
-        "{}",
-        dump.display()
-    );
+    assert_eq!(heap.graph.reference_count() as u64, truth["edges"], "{}", dump.display());
+    assert_eq!(heap.damage.dangling_references, truth["dangling_refs"], "{}", dump.display());
     let bytes: u64 = heap.graph.objects().map(|object| heap.graph.shallow_size(object)).sum();
     assert_eq!(bytes, truth["bytes"], "{}", dump.display());
     for (roots, expected) in [("module", &truth["modules"]), ("all", &truth["all"])] {
@@ -50,18 +40,8 @@ fn check(dump: &Path, truth: &Value) {
         }
         let choice = RootChoice::parse(&[roots.to_owned()]).unwrap();
         let distances = Distances::search(&Retaining::all(&heap.graph), &choice);
-        assert_eq!(
-            distances.reached(),
-            [expected["reachable_nodes"].as_u64().unwrap()],
-            "{}",
-            dump.display()
-        );
-        assert_eq!(
-            digest(&heap, &distances),
-            expected["digest_distance"],
-            "{} {roots}",
-            dump.display()
-        );
+        assert_eq!(distances.reached(), [expected["reachable_nodes"].as_u64().unwrap()], "{}", dump.display());
+        assert_eq!(digest(&heap, &distances), expected["digest_distance"], "{} {roots}", dump.display());
     }
 }
 
@@ -120,12 +100,7 @@ fn random_graphs_have_the_distances_of_networkx() {
         for (address, expected) in truth["objects"].as_object().unwrap() {
             let object = heap.graph.object_at(address.parse().unwrap()).unwrap();
             let expected = expected.get("distance").and_then(Value::as_u64);
-            assert_eq!(
-                distances.distance(object).map(u64::from),
-                expected,
-                "{} {address}",
-                path.display()
-            );
+            assert_eq!(distances.distance(object).map(u64::from), expected, "{} {address}", path.display());
         }
     }
     assert!(graphs >= 100);

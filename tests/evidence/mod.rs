@@ -26,10 +26,7 @@ pub(crate) fn folder(name: &str) -> Option<PathBuf> {
 /// All subfolders of a folder of the evidence.
 pub(crate) fn cases(name: &str) -> Vec<PathBuf> {
     let Some(folder) = folder(name) else { return Vec::new() };
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     cases
 }

@@ -1,9 +1,9 @@
 //! Damage and malice: cut at every byte, bytes turned over, counts and words for what was found.
 
-use proptest::prelude::*;
 use ::retainers::error::Error;
 use ::retainers::progress::Progress;
 use ::retainers::source::Source;
+use proptest::prelude::*;
 
 use super::contents;
 use crate::support::heap::{load, try_load};
@@ -112,7 +112,8 @@ fn deep_nesting_is_no_recursion() {
 
 #[test]
 fn a_cut_compressed_stream_is_used_as_far_as_it_goes() {
-    let line = |number: u64| format!("{{\"address\": {number}, \"type\": \"a\", \"refs\": [{}]}}\n", number * 7919 % 5000);
+    let line =
+        |number: u64| format!("{{\"address\": {number}, \"type\": \"a\", \"refs\": [{}]}}\n", number * 7919 % 5000);
     let text: String = (1..5000).map(line).collect();
     let zstd = zstd::stream::encode_all(text.as_bytes(), 3).unwrap();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());

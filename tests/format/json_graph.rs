@@ -34,7 +34,8 @@ fn node_link_nodes_without_id_are_known_by_position() {
 
 #[test]
 fn ids_of_tuples_are_their_text() {
-    let heap = load(br#"{"directed":true,"nodes":[{"id":["a",1]},{"id":"b"}],"edges":[{"source":["a",1],"target":"b"}]}"#);
+    let heap =
+        load(br#"{"directed":true,"nodes":[{"id":["a",1]},{"id":"b"}],"edges":[{"source":["a",1],"target":"b"}]}"#);
     let tuple = heap.graph.object_named(r#"["a",1]"#).unwrap();
     assert_eq!(heap.graph.referents(tuple).len(), 1);
 }

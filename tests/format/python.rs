@@ -80,7 +80,8 @@ fn hand_made_records_are_read_by_whatever_keys_they_have() {
 
 #[test]
 fn an_array_with_a_record_on_each_line_is_an_array_all_the_same() {
-    let heap = load(b"[\n{\"id\": 1, \"type\": \"a\", \"refs\": [2]},\n{\"id\": 2, \"type\": \"b\", \"refs\": []}\n]\n");
+    let heap =
+        load(b"[\n{\"id\": 1, \"type\": \"a\", \"refs\": [2]},\n{\"id\": 2, \"type\": \"b\", \"refs\": []}\n]\n");
     assert_eq!(heap.graph.object_count(), 2);
     assert!(heap.damage.facts().is_empty(), "{:?}", heap.damage);
 }
@@ -103,7 +104,9 @@ fn extra_keys_name_references_types_and_roots() {
 
 #[test]
 fn parallel_references_are_kept() {
-    let heap = load(b"{\"address\": 1, \"type\": \"list\", \"refs\": [2, 2, 2]}\n{\"address\": 2, \"type\": \"x\", \"refs\": []}\n");
+    let heap = load(
+        b"{\"address\": 1, \"type\": \"list\", \"refs\": [2, 2, 2]}\n{\"address\": 2, \"type\": \"x\", \"refs\": []}\n",
+    );
     assert_eq!(heap.graph.reference_count(), 3);
     assert_eq!(referents(&heap, 1), [2, 2, 2]);
 }

@@ -64,7 +64,8 @@ fn a_newer_version_is_refused() {
 
 #[test]
 fn a_reader_of_meliae_lines_reads_the_objects() {
-    let line = r#"{"address":16,"type":"app.Cache","size":56,"refs":[],"edges":[],"rc":2,"len":5,"value":"v","name":"n"}"#;
+    let line =
+        r#"{"address":16,"type":"app.Cache","size":56,"refs":[],"edges":[],"rc":2,"len":5,"value":"v","name":"n"}"#;
     let object: serde_json::Value = serde_json::from_str(line).unwrap();
     for key in ["address", "type", "size", "len", "value", "name", "refs"] {
         assert!(object.get(key).is_some(), "{key}");

@@ -1,7 +1,7 @@
 //! The JSON scanner against serde_json, and where it takes more than JSON.
 
-use proptest::prelude::*;
 use ::retainers::format::scan::{Number, Scanner, decode};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Rebuilds a value with the scanner, for comparison.

@@ -34,7 +34,7 @@ pub fn exercise(heap: &Heap) {
     let answer = chains(heap, &selection, &options);
     let matched: u64 = answer.types.iter().map(|answer| answer.count).sum();
     assert_eq!(matched, graph.object_count() as u64);
-    let report = answer.report(heap, &selection, Detail { limit: 2, raw: false });
+    let report = answer.report(heap, &selection, Detail { limit: 2, ..Detail::default() });
     let layout = text::Layout { width: Some(60), colour: false };
     let mut page = Vec::new();
     let _ = text::write(&report, layout, &mut page);

@@ -20,7 +20,8 @@ fn petgraph_algorithms_run_on_a_heap() {
         reached.push(graph.type_name_of(object));
     }
     assert_eq!(reached, ["module", "dict", "list", "list"]);
-    let cycles = |components: Vec<Vec<ObjectId>>| components.into_iter().filter(|component| component.len() > 1).count();
+    let cycles =
+        |components: Vec<Vec<ObjectId>>| components.into_iter().filter(|component| component.len() > 1).count();
     assert_eq!(cycles(tarjan_scc(graph)), 1);
     assert_eq!(cycles(kosaraju_scc(graph)), 1);
     let mut backwards = Bfs::new(Reversed(graph), graph.object_at(graph.address(module) + 32).unwrap());
@@ -41,8 +42,10 @@ fn petgraph_dominators_agree_on_a_diamond() {
 fn address_lists() -> impl Strategy<Value = Vec<u64>> {
     prop_oneof![
         // as CPython's: clusters of multiples of 16
-        prop::collection::vec((0u64..4, 0u64..500), 0..600)
-            .prop_map(|places| places.iter().map(|(arena, slot)| 0x7f00_0000_0000 + (arena << 30) + slot * 16).collect()),
+        prop::collection::vec((0u64..4, 0u64..500), 0..600).prop_map(|places| places
+            .iter()
+            .map(|(arena, slot)| 0x7f00_0000_0000 + (arena << 30) + slot * 16)
+            .collect()),
         prop::collection::vec(any::<u64>(), 0..300),
         prop::collection::vec(0u64..100, 0..300),
     ]

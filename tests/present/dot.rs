@@ -22,20 +22,15 @@ fn rendered(dot: &str, format: Format) -> Option<Vec<u8>> {
 /// The value of an attribute in each line that has it.
 fn values<'a>(dot: &'a str, name: &str) -> Vec<&'a str> {
     let start = format!(" {name}=\"");
-    dot.lines()
-        .filter_map(|line| Some(line.split_once(&start)?.1.split_once('"')?.0))
-        .collect()
+    dot.lines().filter_map(|line| Some(line.split_once(&start)?.1.split_once('"')?.0)).collect()
 }
 
 #[test]
 fn a_chain_is_written_from_the_root_down() {
     let dot = dot::write(&chain(3));
     assert!(dot.starts_with("digraph {\n"), "{dot}");
-    for part in [
-        "n0 [label=\"module app\"",
-        "n2 [label=\"app.Leaf\\n×30\"",
-        "n0 -> n1 [label=\".next\\ndict of 34\"",
-    ] {
+    for part in ["n0 [label=\"module app\"", "n2 [label=\"app.Leaf\\n×30\"", "n0 -> n1 [label=\".next\\ndict of 34\""]
+    {
         assert!(dot.contains(part), "{part} is not in {dot}");
     }
 }
@@ -56,9 +51,7 @@ fn roles_differ_in_colour_and_in_shape() {
 #[test]
 fn quotes_and_backslashes_are_escaped() {
     let mut picture = empty("say \"hi\"");
-    picture
-        .graph
-        .add_node(shape(Role::Holder, "a\\b \"c\" & \u{1b}[0m\u{202e}", 1));
+    picture.graph.add_node(shape(Role::Holder, "a\\b \"c\" & \u{1b}[0m\u{202e}", 1));
     let dot = dot::write(&picture);
     assert!(dot.contains(r#"label="say \"hi\"""#), "{dot}");
     assert!(dot.contains(r#"label="a\\b \"c\" &amp; \\x1b[0m\\u{202e}""#), "{dot}");
@@ -87,10 +80,7 @@ fn graphviz_reads_what_is_written() {
             return;
         };
         let svg = String::from_utf8(svg).expect("UTF-8");
-        let options = resvg::usvg::roxmltree::ParsingOptions {
-            allow_dtd: true,
-            ..Default::default()
-        };
+        let options = resvg::usvg::roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
         resvg::usvg::roxmltree::Document::parse_with_options(&svg, options).expect("well-formed XML");
     }
 }
@@ -104,16 +94,10 @@ fn graphviz_shows_the_text_that_was_meant() {
         return;
     };
     let svg = String::from_utf8(svg).expect("UTF-8");
-    let options = resvg::usvg::roxmltree::ParsingOptions {
-        allow_dtd: true,
-        ..Default::default()
-    };
+    let options = resvg::usvg::roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
     let document = resvg::usvg::roxmltree::Document::parse_with_options(&svg, options).expect("well-formed XML");
-    let shown: Vec<&str> = document
-        .descendants()
-        .filter(|node| node.has_tag_name("text"))
-        .filter_map(|node| node.text())
-        .collect();
+    let shown: Vec<&str> =
+        document.descendants().filter(|node| node.has_tag_name("text")).filter_map(|node| node.text()).collect();
     assert!(shown.contains(&text), "{shown:?}");
 }
 
@@ -130,10 +114,7 @@ fn graphviz_is_stopped_at_its_limit() {
     let dot = dot::write(&merged(600, 1));
     let started = std::time::Instant::now();
     let error = graphviz::render(&dot, Format::Svg, Duration::from_millis(1)).expect_err("too little time");
-    assert!(
-        error.contains("not found") || error.contains("did not finish within 1ms"),
-        "{error}"
-    );
+    assert!(error.contains("not found") || error.contains("did not finish within 1ms"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 

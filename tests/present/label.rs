@@ -4,10 +4,7 @@ use retainers::present::label::{elide, head, lines, times, visible};
 
 #[test]
 fn what_cannot_be_seen_is_spelled_out() {
-    assert_eq!(
-        visible("a\u{1b}[0m\nb\tc\u{9b}\u{202e}d"),
-        "a\\x1b[0m\\nb    c\\x9b\\u{202e}d"
-    );
+    assert_eq!(visible("a\u{1b}[0m\nb\tc\u{9b}\u{202e}d"), "a\\x1b[0m\\nb    c\\x9b\\u{202e}d");
 }
 
 #[test]
@@ -33,10 +30,7 @@ fn left_out_lines_are_counted() {
 
 #[test]
 fn counts_are_grouped_by_thousands() {
-    assert_eq!(
-        [1, 30, 999, 1_000, 1_234_567].map(grouped),
-        ["1", "30", "999", "1,000", "1,234,567"]
-    );
+    assert_eq!([1, 30, 999, 1_000, 1_234_567].map(grouped), ["1", "30", "999", "1,000", "1,234,567"]);
     assert_eq!(times(30), "×30");
 }
 

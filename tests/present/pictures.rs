@@ -49,44 +49,24 @@ pub(crate) fn nasty_texts() -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec();
-    texts.extend([
-        "x".repeat(16_384),
-        "\"".repeat(16_384),
-        "&\\\n".repeat(6_000),
-        "語".repeat(16_384),
-    ]);
+    texts.extend(["x".repeat(16_384), "\"".repeat(16_384), "&\\\n".repeat(6_000), "語".repeat(16_384)]);
     texts.push("streamlit.runtime.scriptrunner.very.deep.package.".repeat(5));
     texts
 }
 
 /// An object.
 pub(crate) fn shape(role: Role, heading: impl Into<String>, count: u64) -> Shape {
-    Shape {
-        role,
-        heading: heading.into(),
-        lines: Vec::new(),
-        count,
-        tooltip: String::new(),
-    }
+    Shape { role, heading: heading.into(), lines: Vec::new(), count, tooltip: String::new() }
 }
 
 /// A reference.
 pub(crate) fn arrow(label: impl Into<String>, note: impl Into<String>, count: u64) -> Arrow {
-    Arrow {
-        label: label.into(),
-        note: note.into(),
-        count,
-    }
+    Arrow { label: label.into(), note: note.into(), count }
 }
 
 /// A picture with nothing in it.
 pub(crate) fn empty(title: impl Into<String>) -> Picture {
-    Picture {
-        name: "test".to_owned(),
-        title: title.into(),
-        subtitle: String::new(),
-        graph: DiGraph::new(),
-    }
+    Picture { name: "test".to_owned(), title: title.into(), subtitle: String::new(), graph: DiGraph::new() }
 }
 
 /// `module app → Node → … → Leaf`.
@@ -127,9 +107,7 @@ pub(crate) fn merged(objects: usize, seed: u64) -> Picture {
             let from = first + dice.below(index - first);
             let label = *dice.pick(&[".cache", "['key']", "[…]", ".__closure__[0].cell_contents", ""]);
             let reference = arrow(label, *dice.pick(&["", "dict of 34"]), 1 + dice.below(200) as u64);
-            picture
-                .graph
-                .add_edge(NodeIndex::new(from), NodeIndex::new(index), reference);
+            picture.graph.add_edge(NodeIndex::new(from), NodeIndex::new(index), reference);
         }
     }
     picture

@@ -13,12 +13,7 @@ fn size(png: &[u8]) -> (u32, u32) {
 fn svg_size(svg: &str) -> (f64, f64) {
     let attribute = |name: &str| {
         let after = svg.split_once(&format!(" {name}=\"")).expect("an attribute").1;
-        after
-            .split_once('"')
-            .expect("its end")
-            .0
-            .parse::<f64>()
-            .expect("a number")
+        after.split_once('"').expect("its end").0.parse::<f64>().expect("a number")
     };
     (attribute("width"), attribute("height"))
 }
@@ -38,11 +33,7 @@ fn a_picture_is_not_blank() {
     let svg = svg::write(&chain(4));
     let png = png::write(&svg).expect("a picture");
     let picture = resvg::tiny_skia::Pixmap::decode_png(&png).expect("a PNG");
-    let mut colours: Vec<_> = picture
-        .pixels()
-        .iter()
-        .map(|pixel| (pixel.red(), pixel.green(), pixel.blue()))
-        .collect();
+    let mut colours: Vec<_> = picture.pixels().iter().map(|pixel| (pixel.red(), pixel.green(), pixel.blue())).collect();
     colours.sort_unstable();
     colours.dedup();
     assert!(colours.contains(&(0xd3, 0x21, 0x2c)), "no target");
@@ -53,10 +44,7 @@ fn a_picture_is_not_blank() {
 #[test]
 fn a_chain_of_five_hundred_is_drawn_within_the_limits() {
     let (width, height) = size(&png::write(&svg::write(&chain(500))).expect("a picture"));
-    assert!(
-        width.max(height) <= 16_000 && u64::from(width) * u64::from(height) <= 101_000_000,
-        "{width} × {height}"
-    );
+    assert!(width.max(height) <= 16_000 && u64::from(width) * u64::from(height) <= 101_000_000, "{width} × {height}");
 }
 
 #[test]

@@ -20,11 +20,7 @@ fn one(role: Role, heading: &str) -> Picture {
 }
 
 fn texts<'a>(document: &'a Document<'_>) -> Vec<&'a str> {
-    document
-        .descendants()
-        .filter(|node| node.has_tag_name("text"))
-        .filter_map(|node| node.text())
-        .collect()
+    document.descendants().filter(|node| node.has_tag_name("text")).filter_map(|node| node.text()).collect()
 }
 
 /// Left and right end of a text, as it is drawn with the embedded fonts.
@@ -42,38 +38,23 @@ fn ends(text: Node<'_, '_>, ruler: &Ruler) -> (f64, f64) {
     };
     let width = ruler.width(text.text().unwrap_or(""), style, size);
     let x = number(text, "x");
-    if text.attribute("text-anchor") == Some("middle") {
-        (x - width / 2.0, x + width / 2.0)
-    } else {
-        (x, x + width)
-    }
+    if text.attribute("text-anchor") == Some("middle") { (x - width / 2.0, x + width / 2.0) } else { (x, x + width) }
 }
 
 /// Every text lies within the first rectangle of its group, and within the canvas.
 fn check_texts_fit(svg: &str, what: &str) {
     let document = parse(svg);
     let ruler = Ruler::default();
-    let canvas = document
-        .descendants()
-        .find(|node| node.attribute("class") == Some("canvas"))
-        .expect("a canvas");
+    let canvas = document.descendants().find(|node| node.attribute("class") == Some("canvas")).expect("a canvas");
     for text in document.descendants().filter(|node| node.has_tag_name("text")) {
         let group = text.parent().filter(|group| group.has_tag_name("g"));
         let around = group.and_then(|group| group.children().find(|node| node.has_tag_name("rect")));
         let around = around.unwrap_or(canvas);
         let (left, right) = ends(text, &ruler);
         let (x, y) = (number(around, "x"), number(around, "y"));
-        assert!(
-            left >= x - 0.1 && right <= x + number(around, "width") + 0.1,
-            "{what}: {:?}",
-            text.text()
-        );
+        assert!(left >= x - 0.1 && right <= x + number(around, "width") + 0.1, "{what}: {:?}", text.text());
         let baseline = number(text, "y");
-        assert!(
-            baseline > y && baseline < y + number(around, "height"),
-            "{what}: {:?}",
-            text.text()
-        );
+        assert!(baseline > y && baseline < y + number(around, "height"), "{what}: {:?}", text.text());
     }
 }
 
@@ -105,20 +86,14 @@ fn nothing_invisible_is_left_in_the_file() {
 #[test]
 fn control_and_direction_characters_are_shown_as_escapes() {
     let svg = svg::write(&one(Role::Holder, "red \u{1b}[31m and \u{202e}reversed"));
-    assert!(
-        texts(&parse(&svg)).contains(&"red \\x1b[31m and \\u{202e}reversed"),
-        "{svg}"
-    );
+    assert!(texts(&parse(&svg)).contains(&"red \\x1b[31m and \\u{202e}reversed"), "{svg}");
 }
 
 #[test]
 fn markup_in_a_name_is_shown_as_it_is() {
     for role in ROLES {
         let svg = svg::write(&one(role, "function a.<locals>.<lambda> & \"b\""));
-        assert!(
-            texts(&parse(&svg)).contains(&"function a.<locals>.<lambda> & \"b\""),
-            "{svg}"
-        );
+        assert!(texts(&parse(&svg)).contains(&"function a.<locals>.<lambda> & \"b\""), "{svg}");
     }
 }
 
@@ -128,24 +103,15 @@ fn a_long_name_is_elided_in_the_middle_and_whole_in_the_tooltip() {
     let svg = svg::write(&one(Role::Target, &name));
     let document = parse(&svg);
     let shown = *texts(&document).last().expect("a heading");
-    assert!(
-        shown.starts_with("package.module.") && shown.contains('…') && shown.ends_with("module..Class"),
-        "{shown}"
-    );
+    assert!(shown.starts_with("package.module.") && shown.contains('…') && shown.ends_with("module..Class"), "{shown}");
     assert!(shown.chars().count() <= 50);
-    let tooltip = document
-        .descendants()
-        .find(|node| node.has_tag_name("title"))
-        .and_then(|node| node.text());
+    let tooltip = document.descendants().find(|node| node.has_tag_name("title")).and_then(|node| node.text());
     assert_eq!(tooltip, Some(name.as_str()));
 }
 
 #[test]
 fn names_of_the_usual_length_are_shown_whole() {
-    for name in [
-        "streamlit.report_session.ReportSession",
-        "function on_config_parsed.<locals>.func_with_lock",
-    ] {
+    for name in ["streamlit.report_session.ReportSession", "function on_config_parsed.<locals>.func_with_lock"] {
         let svg = svg::write(&one(Role::Target, name));
         assert!(texts(&parse(&svg)).contains(&name), "{name}");
     }
@@ -158,9 +124,7 @@ fn a_count_is_a_badge_and_one_is_not_worth_one() {
     picture.graph.add_node(shape(Role::Holder, "list", 30));
     let svg = svg::write(&picture);
     let document = parse(&svg);
-    let badges = document
-        .descendants()
-        .filter(|node| node.attribute("class") == Some("badge"));
+    let badges = document.descendants().filter(|node| node.attribute("class") == Some("badge"));
     let badges: Vec<&str> = badges.filter_map(|node| node.text()).collect();
     assert_eq!(badges, ["×1,234", "×30"]);
 }
@@ -173,9 +137,7 @@ fn arrows_through_which_more_is_held_are_wider() {
     }
     let svg = svg::write(&picture);
     let document = parse(&svg);
-    let shafts = document
-        .descendants()
-        .filter(|node| node.attribute("class") == Some("shaft"));
+    let shafts = document.descendants().filter(|node| node.attribute("class") == Some("shaft"));
     let widths: Vec<f64> = shafts.map(|node| number(node, "stroke-width")).collect();
     assert!(widths.len() == 2 && widths[1] > 2.0 * widths[0], "{widths:?}");
 }
@@ -190,28 +152,20 @@ fn roles_differ_in_lightness() {
         116.0 * luminance.cbrt() - 16.0
     };
     let (root, target, holder) = (lightness(Role::Root), lightness(Role::Target), lightness(Role::Holder));
-    assert!(
-        target - root > 18.0 && holder - target > 40.0,
-        "{root} {target} {holder}"
-    );
+    assert!(target - root > 18.0 && holder - target > 40.0, "{root} {target} {holder}");
 }
 
 #[test]
 fn no_side_is_longer_than_the_limit() {
     let mut picture = empty("many");
     for _ in 0..20_000 {
-        picture
-            .graph
-            .add_node(shape(Role::Holder, "concurrent.futures.thread._WorkItem", 1));
+        picture.graph.add_node(shape(Role::Holder, "concurrent.futures.thread._WorkItem", 1));
     }
     let svg = svg::write(&picture);
     let document = parse(&svg);
     let root = document.root_element();
     let longest = number(root, "width").max(number(root, "height"));
-    assert!(
-        longest <= svg::LONGEST_SIDE && longest > 0.9 * svg::LONGEST_SIDE,
-        "{longest}"
-    );
+    assert!(longest <= svg::LONGEST_SIDE && longest > 0.9 * svg::LONGEST_SIDE, "{longest}");
 }
 
 #[test]

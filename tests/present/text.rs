@@ -20,7 +20,10 @@ fn long_chain() -> Block {
     Block::Chain(ChainBlock {
         heading: vec![Span::plain("[1] all held by module a.very.long.module.name.that.goes.on.and.on")],
         steps: vec![
-            step("module a.very.long.module.name.that.goes.on", Some(".attribute['a long key']['another long key'].more")),
+            step(
+                "module a.very.long.module.name.that.goes.on",
+                Some(".attribute['a long key']['another long key'].more"),
+            ),
             step("名前がとても長いクラスの名前です.クラス", Some(".x")),
             step("target", None),
         ],

@@ -66,20 +66,12 @@ impl Sketch {
             let (module, dictionary) = (self.address(name), self.address(&format!("{name}.__dict__")));
             let held = self.held(held);
             let entries = held.into_iter().map(|held| Held {
-                name: held
-                    .name
-                    .strip_prefix('.')
-                    .map_or(held.name.clone(), |name| format!("['{name}']")),
+                name: held.name.strip_prefix('.').map_or(held.name.clone(), |name| format!("['{name}']")),
                 ..held
             });
             let entries: Vec<Held> = entries.collect();
-            let to_dict = Held {
-                name: "__dict__".to_owned(),
-                target: dictionary,
-                is_weak: false,
-            };
-            self.objects
-                .push((module, "module".to_owned(), Some(name.to_owned()), vec![to_dict]));
+            let to_dict = Held { name: "__dict__".to_owned(), target: dictionary, is_weak: false };
+            self.objects.push((module, "module".to_owned(), Some(name.to_owned()), vec![to_dict]));
             self.objects.push((dictionary, "dict".to_owned(), None, entries));
             self.roots.push(("module".to_owned(), name.to_owned(), module));
         } else if let Some(rest) = line.strip_prefix("root ") {
@@ -102,11 +94,7 @@ impl Sketch {
             .map(|reference| {
                 let is_weak = reference.contains("~>");
                 let (name, target) = reference.split_once(if is_weak { "~>" } else { "->" }).unwrap();
-                Held {
-                    name: name.trim().to_owned(),
-                    target: self.address(target.trim()),
-                    is_weak,
-                }
+                Held { name: name.trim().to_owned(), target: self.address(target.trim()), is_weak }
             })
             .collect()
     }
@@ -116,17 +104,11 @@ impl Sketch {
         let mut references = 0;
         for (address, type_name, name, held) in &self.objects {
             let strong: Vec<&Held> = held.iter().filter(|held| !held.is_weak).collect();
-            let weak: Vec<u64> = held
-                .iter()
-                .filter(|held| held.is_weak)
-                .map(|held| held.target)
-                .collect();
+            let weak: Vec<u64> = held.iter().filter(|held| held.is_weak).map(|held| held.target).collect();
             references += strong.len();
             let targets: Vec<u64> = strong.iter().map(|held| held.target).collect();
-            let names: Vec<Option<&str>> = strong
-                .iter()
-                .map(|held| Some(held.name.as_str()).filter(|name| !name.is_empty()))
-                .collect();
+            let names: Vec<Option<&str>> =
+                strong.iter().map(|held| Some(held.name.as_str()).filter(|name| !name.is_empty())).collect();
             let mut object = serde_json::json!({
                 "address": address, "type": type_name, "size": address * 8, "refs": targets, "edges": names, "weak": weak,
             });
@@ -136,12 +118,7 @@ impl Sketch {
             writeln!(dump, "{object}").unwrap();
         }
         for (kind, name, object) in &self.roots {
-            writeln!(
-                dump,
-                "{}",
-                serde_json::json!({"root": kind, "name": name, "object": object})
-            )
-            .unwrap();
+            writeln!(dump, "{}", serde_json::json!({"root": kind, "name": name, "object": object})).unwrap();
         }
         let end = serde_json::json!({"objects": self.objects.len(), "references": references});
         writeln!(dump, "{}", serde_json::json!({"end": end})).unwrap();

@@ -18,23 +18,14 @@ pub fn data(heap: &Heap, selection: &Selection, chains: &Chains) -> Value {
         .iter()
         .flat_map(|answer| answer.signatures.iter().map(|way| signature(heap, answer, way)))
         .collect();
-    let unreached: Vec<Value> = chains
-        .types
-        .iter()
-        .flat_map(|answer| answer.unreached.iter().map(|object| unreached(heap, object)))
-        .collect();
+    let unreached: Vec<Value> =
+        chains.types.iter().flat_map(|answer| answer.unreached.iter().map(|object| unreached(heap, object))).collect();
     let missing = selection.missing.iter().map(|missing| {
-        let nearest: Vec<Value> = missing
-            .nearest
-            .iter()
-            .map(|(name, count)| json!({"type": name, "count": count}))
-            .collect();
+        let nearest: Vec<Value> =
+            missing.nearest.iter().map(|(name, count)| json!({"type": name, "count": count})).collect();
         json!({"asked": missing.asked, "nearest": nearest})
     });
-    let ambiguous = selection
-        .ambiguous
-        .iter()
-        .map(|(asked, types)| json!({"asked": asked, "types": types}));
+    let ambiguous = selection.ambiguous.iter().map(|(asked, types)| json!({"asked": asked, "types": types}));
     json!({
         "schema": SCHEMA,
         "dump": dump(heap),
@@ -97,20 +88,13 @@ fn step(heap: &Heap, step: &Step) -> Value {
     let mut fields = object(heap, step.object);
     let description = &step.description;
     fields.insert("count".into(), step.count.into());
-    let texts = [
-        ("name", &description.name),
-        ("value", &description.value),
-        ("site", &description.site),
-    ];
+    let texts = [("name", &description.name), ("value", &description.value), ("site", &description.site)];
     for (key, text) in texts {
         if let Some(text) = text {
             fields.insert(key.into(), text.as_str().into());
         }
     }
-    for (key, number) in [
-        ("length", description.length),
-        ("reference_count", description.reference_count),
-    ] {
+    for (key, number) in [("length", description.length), ("reference_count", description.reference_count)] {
         if let Some(number) = number {
             fields.insert(key.into(), number.into());
         }
@@ -135,9 +119,7 @@ fn object(heap: &Heap, object: ObjectId) -> Map<String, Value> {
 
 /// A number, or the dump's own text where ids are no numbers.
 fn address(heap: &Heap, object: ObjectId) -> Value {
-    heap.graph
-        .named_id(object)
-        .map_or_else(|| heap.graph.address(object).into(), Into::into)
+    heap.graph.named_id(object).map_or_else(|| heap.graph.address(object).into(), Into::into)
 }
 
 fn reference(name: &ReferenceName) -> Map<String, Value> {

@@ -141,6 +141,8 @@ pub struct HeldFromOutside {
 pub const MAX_SIGNATURES: usize = 10_000;
 /// Referrers that are described for an object that no root reaches.
 const REFERRERS_SHOWN: usize = 10;
+/// Unreached objects of a type that are traced to what holds them from outside.
+const TRACED: usize = 100;
 /// Holders that are looked at for references from outside.
 const HOLDERS_SEARCHED: usize = 1_000;
 /// Reference counts from here on mark immortal objects (CPython 3.12 and later).
@@ -152,17 +154,9 @@ pub fn chains(heap: &Heap, selection: &Selection, options: &Options) -> Chains {
     let positions = matching_references(heap, &options.exclude);
     let retaining = Retaining::without(&heap.graph, &positions);
     let distances = Distances::search(&retaining, &options.roots);
-    let search = Search {
-        heap,
-        retaining,
-        distances,
-        choice: &options.roots,
-    };
+    let search = Search { heap, retaining, distances, choice: &options.roots };
     let types = search.answer_all(&selection.groups);
-    Chains {
-        types,
-        excluded_references: positions.len() as u64,
-    }
+    Chains { types, excluded_references: positions.len() as u64 }
 }
 
 /// What the chains of all types share.
@@ -195,20 +189,9 @@ impl Search<'_> {
 
     fn answer_package(&self, groups: &[Group], package: &str, places: &[usize]) -> Vec<(usize, TypeAnswer)> {
         let is_reached = |object: &ObjectId| self.distances.pass(*object).is_some();
-        let reached: Vec<ObjectId> = places
-            .iter()
-            .flat_map(|&place| &groups[place].objects)
-            .copied()
-            .filter(is_reached)
-            .collect();
-        let tree = choose_chains(
-            self.heap,
-            &self.retaining,
-            &self.distances,
-            self.choice,
-            &reached,
-            package,
-        );
+        let reached: Vec<ObjectId> =
+            places.iter().flat_map(|&place| &groups[place].objects).copied().filter(is_reached).collect();
+        let tree = choose_chains(self.heap, &self.retaining, &self.distances, self.choice, &reached, package);
         let shapes = Shapes::new(&self.heap.graph, &tree);
         let mut targets = tree.targets.iter().copied();
         let mut answers = Vec::new();
@@ -224,44 +207,31 @@ impl Search<'_> {
     fn answer_type(&self, group: &Group, targets: &[u32], tree: &ChainTree, shapes: &Shapes) -> TypeAnswer {
         let mut by_shape: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         for &target in targets {
-            by_shape
-                .entry(shapes.of_object[target as usize])
-                .or_default()
-                .push(target);
+            by_shape.entry(shapes.of_object[target as usize]).or_default().push(target);
         }
         let mut ways: Vec<(u32, Vec<u32>)> = by_shape.into_iter().collect();
         ways.sort_unstable_by_key(|(_, targets)| (std::cmp::Reverse(targets.len()), targets.iter().min().copied()));
         let rest = ways.split_off(ways.len().min(MAX_SIGNATURES));
-        let further = (
-            rest.len() as u64,
-            rest.iter().map(|(_, targets)| targets.len() as u64).sum(),
-        );
-        let mut signatures: Vec<Signature> = ways
-            .into_par_iter()
-            .filter_map(|(shape, targets)| self.signature(shape, targets, tree, shapes))
-            .collect();
+        let further = (rest.len() as u64, rest.iter().map(|(_, targets)| targets.len() as u64).sum());
+        let mut signatures: Vec<Signature> =
+            ways.into_par_iter().filter_map(|(shape, targets)| self.signature(shape, targets, tree, shapes)).collect();
         signatures.sort_by(|a, b| {
             let key = |signature: &Signature| (signature.pass, signature.length, signature.objects[0]);
             b.objects.len().cmp(&a.objects.len()).then_with(|| key(a).cmp(&key(b)))
         });
-        let unreached = group
-            .objects
-            .iter()
-            .filter(|&&object| self.distances.pass(object).is_none());
+        let unreached = group.objects.iter().filter(|&&object| self.distances.pass(object).is_none());
         TypeAnswer {
             type_id: group.type_id,
             count: group.objects.len() as u64,
             shallow_size: self.size_of(&group.objects),
             signatures,
             further,
-            unreached: unreached.map(|&object| self.unreached(object)).collect(),
+            unreached: unreached.enumerate().map(|(place, &object)| self.unreached(object, place)).collect(),
         }
     }
 
     fn size_of(&self, objects: &[ObjectId]) -> u64 {
-        objects.iter().fold(0u64, |sum, &object| {
-            sum.saturating_add(self.heap.graph.shallow_size(object))
-        })
+        objects.iter().fold(0u64, |sum, &object| sum.saturating_add(self.heap.graph.shallow_size(object)))
     }
 
     fn signature(&self, shape: u32, mut targets: Vec<u32>, tree: &ChainTree, shapes: &Shapes) -> Option<Signature> {
@@ -304,7 +274,7 @@ impl Search<'_> {
         }
     }
 
-    fn unreached(&self, object: ObjectId) -> Unreached {
+    fn unreached(&self, object: ObjectId, place: usize) -> Unreached {
         let mut referrers = Vec::new();
         let mut referrer_count = 0;
         for referrer in self.retaining.referrers(object) {
@@ -314,14 +284,8 @@ impl Search<'_> {
             }
         }
         let reference_count = self.heap.describe(object).reference_count;
-        let held_from_outside = self.held_from_outside(object);
-        Unreached {
-            object,
-            reference_count,
-            referrer_count,
-            referrers,
-            held_from_outside,
-        }
+        let held_from_outside = if place < TRACED { self.held_from_outside(object) } else { None };
+        Unreached { object, reference_count, referrer_count, referrers, held_from_outside }
     }
 
     /// Looks at the holders of an object, nearest first, for one whose reference count is not accounted for.
@@ -330,18 +294,9 @@ impl Search<'_> {
         let mut queue = std::collections::VecDeque::from([(object, 0)]);
         while let Some((object, distance)) = queue.pop_front() {
             let found = self.heap.graph.referrers(object).len() as u64;
-            let count = self
-                .heap
-                .describe(object)
-                .reference_count
-                .filter(|&count| count < FIRST_IMMORTAL);
+            let count = self.heap.describe(object).reference_count.filter(|&count| count < FIRST_IMMORTAL);
             if let Some(reference_count) = count.filter(|&count| count > found) {
-                return Some(HeldFromOutside {
-                    object,
-                    distance,
-                    reference_count,
-                    found,
-                });
+                return Some(HeldFromOutside { object, distance, reference_count, found });
             }
             for referrer in self.retaining.referrers(object) {
                 if seen.len() < HOLDERS_SEARCHED && seen.insert(referrer) {

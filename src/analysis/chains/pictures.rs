@@ -4,7 +4,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use rustc_hash::FxHashMap;
 
 use super::reading::{ReadStep, read};
-use super::{Chains, Signature, TypeAnswer};
+use super::{Chains, Detail, Signature, TypeAnswer};
 use crate::counts::{bytes_text, counted, grouped};
 use crate::graph::{Heap, ObjectId, TypeId};
 use crate::report::{Arrow, Picture, Role, Shape};
@@ -14,25 +14,18 @@ const LONGEST_CHAIN: usize = 120;
 /// Objects drawn of all signatures together.
 const LARGEST_MERGED: usize = 60;
 
-/// Pictures of the first `limit` signatures of each type, and of them all when there are several.
-pub fn pictures(heap: &Heap, chains: &Chains, limit: usize, raw: bool) -> Vec<Picture> {
+/// Pictures of the first signatures of each type, and of them all when there are several.
+pub fn pictures(heap: &Heap, chains: &Chains, detail: Detail) -> Vec<Picture> {
     let shown: Vec<(&TypeAnswer, &Signature)> = chains
         .types
         .iter()
-        .flat_map(|answer| {
-            answer
-                .signatures
-                .iter()
-                .take(limit)
-                .map(move |signature| (answer, signature))
-        })
+        .flat_map(|answer| answer.signatures.iter().take(detail.limit).map(move |signature| (answer, signature)))
+        .take(detail.pictures)
         .collect();
-    let mut pictures: Vec<Picture> = shown
-        .iter()
-        .map(|(answer, signature)| of_signature(heap, answer, signature, raw))
-        .collect();
+    let mut pictures: Vec<Picture> =
+        shown.iter().map(|(answer, signature)| of_signature(heap, answer, signature, detail.raw)).collect();
     if shown.len() > 1 {
-        pictures.push(merged(heap, chains, &shown, raw));
+        pictures.push(merged(heap, chains, &shown, detail.raw));
     }
     pictures
 }
@@ -76,17 +69,9 @@ fn merged(heap: &Heap, chains: &Chains, shown: &[(&TypeAnswer, &Signature)], raw
     let first = heap.graph.type_name(shown[0].0.type_id);
     let title = match chains.types.as_slice() {
         [_] => format!("{} × {first}", grouped(matched)),
-        types => format!(
-            "{} of {}",
-            counted(matched, "object"),
-            counted(types.len() as u64, "type")
-        ),
+        types => format!("{} of {}", counted(matched, "object"), counted(types.len() as u64, "type")),
     };
-    let ways: u64 = chains
-        .types
-        .iter()
-        .map(|answer| answer.signatures.len() as u64 + answer.further.0)
-        .sum();
+    let ways: u64 = chains.types.iter().map(|answer| answer.signatures.len() as u64 + answer.further.0).sum();
     Picture {
         name: file_stem(&format!("{}-all", bare(first))),
         title,
@@ -111,16 +96,9 @@ enum Key {
 impl Drawing {
     fn chain(&mut self, heap: &Heap, answer: &TypeAnswer, signature: &Signature, raw: bool, most: usize) {
         let steps = read(heap, signature, raw);
-        let (head, tail) = if steps.len() > most {
-            (most / 2, most - most / 2 - 1)
-        } else {
-            (steps.len(), 0)
-        };
+        let (head, tail) = if steps.len() > most { (most / 2, most - most / 2 - 1) } else { (steps.len(), 0) };
         let mut above: Option<(NodeIndex, Arrow)> = None;
-        let shown = steps
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| *at < head || *at + tail >= steps.len());
+        let shown = steps.iter().enumerate().filter(|(at, _)| *at < head || *at + tail >= steps.len());
         for (at, step) in shown {
             if tail > 0 && at + tail == steps.len() {
                 above = self.gap(above, steps.len() - head - tail, signature);
@@ -141,9 +119,7 @@ impl Drawing {
         if step.repeated == 0 {
             return Some((shape, arrow));
         }
-        let more = self
-            .graph
-            .add_node(more(format!("… {} more {}", grouped(step.repeated), step.title)));
+        let more = self.graph.add_node(more(format!("… {} more {}", grouped(step.repeated), step.title)));
         self.connect(Some((shape, arrow.clone())), more);
         Some((more, arrow))
     }
@@ -154,17 +130,9 @@ impl Drawing {
         count: usize,
         signature: &Signature,
     ) -> Option<(NodeIndex, Arrow)> {
-        let gap = self
-            .graph
-            .add_node(more(format!("… {} more", counted(count as u64, "object"))));
+        let gap = self.graph.add_node(more(format!("… {} more", counted(count as u64, "object"))));
         self.connect(above, gap);
-        Some((
-            gap,
-            Arrow {
-                count: signature.objects.len() as u64,
-                ..Arrow::default()
-            },
-        ))
+        Some((gap, Arrow { count: signature.objects.len() as u64, ..Arrow::default() }))
     }
 
     fn shape(
@@ -178,11 +146,7 @@ impl Drawing {
     ) -> NodeIndex {
         let is_target = step.expression.is_none();
         let object = signature.steps[step.step].object;
-        let key = if is_target {
-            Key::Target(answer.type_id)
-        } else {
-            Key::Object(object)
-        };
+        let key = if is_target { Key::Target(answer.type_id) } else { Key::Object(object) };
         if let Some(&known) = self.shapes.get(&key) {
             if is_target {
                 self.graph[known].count += signature.objects.len() as u64;
@@ -202,10 +166,7 @@ impl Drawing {
 
     fn connect(&mut self, above: Option<(NodeIndex, Arrow)>, below: NodeIndex) {
         let Some((above, arrow)) = above else { return };
-        let same = self
-            .graph
-            .edges_connecting(above, below)
-            .find(|edge| edge.weight().label == arrow.label);
+        let same = self.graph.edges_connecting(above, below).find(|edge| edge.weight().label == arrow.label);
         match same.map(|edge| petgraph::visit::EdgeRef::id(&edge)) {
             Some(known) => self.graph[known].count += arrow.count,
             None => {
@@ -221,11 +182,7 @@ impl Drawing {
     /// How many shapes there would be with another chain.
     fn size_with(&self, heap: &Heap, signature: &Signature, raw: bool) -> usize {
         let steps = read(heap, signature, raw);
-        let is_new = |step: &&ReadStep| {
-            !self
-                .shapes
-                .contains_key(&Key::Object(signature.steps[step.step].object))
-        };
+        let is_new = |step: &&ReadStep| !self.shapes.contains_key(&Key::Object(signature.steps[step.step].object));
         self.graph.node_count() + steps.iter().filter(is_new).count()
     }
 }
@@ -234,11 +191,7 @@ fn shape(heap: &Heap, signature: &Signature, step: &ReadStep, role: Role) -> Sha
     let hop = &signature.steps[step.step];
     let size = bytes_text(heap.graph.shallow_size(hop.object));
     let id = heap.graph.id_text(hop.object);
-    let mut lines = vec![if hop.count > 1 {
-        format!("{size}, e.g. {id}")
-    } else {
-        format!("{size} at {id}")
-    }];
+    let mut lines = vec![if hop.count > 1 { format!("{size}, e.g. {id}") } else { format!("{size} at {id}") }];
     if let Some(length) = hop.description.length {
         lines[0] = format!("{}, {}", counted(length, "item"), lines[0]);
     }
@@ -249,26 +202,14 @@ fn shape(heap: &Heap, signature: &Signature, step: &ReadStep, role: Role) -> Sha
     Shape {
         role,
         heading: step.title.clone(),
-        tooltip: format!("{}\n{}\n{value}", step.title, lines.join("\n"))
-            .trim_end()
-            .to_owned(),
+        tooltip: format!("{}\n{}\n{value}", step.title, lines.join("\n")).trim_end().to_owned(),
         lines,
-        count: if role == Role::Target {
-            signature.objects.len() as u64
-        } else {
-            hop.count
-        },
+        count: if role == Role::Target { signature.objects.len() as u64 } else { hop.count },
     }
 }
 
 fn more(heading: String) -> Shape {
-    Shape {
-        role: Role::More,
-        heading,
-        lines: Vec::new(),
-        count: 1,
-        tooltip: String::new(),
-    }
+    Shape { role: Role::More, heading, lines: Vec::new(), count: 1, tooltip: String::new() }
 }
 
 fn bare(type_name: &str) -> &str {
@@ -278,17 +219,9 @@ fn bare(type_name: &str) -> &str {
 /// A name that every file system takes.
 fn file_stem(text: &str) -> String {
     let safe = |letter: char| {
-        if letter.is_alphanumeric() || "-_.".contains(letter) {
-            letter
-        } else {
-            '_'
-        }
+        if letter.is_alphanumeric() || "-_.".contains(letter) { letter } else { '_' }
     };
     let stem: String = text.chars().map(safe).take(120).collect();
     let stem = stem.trim_matches('.');
-    if stem.is_empty() {
-        "picture".to_owned()
-    } else {
-        stem.to_owned()
-    }
+    if stem.is_empty() { "picture".to_owned() } else { stem.to_owned() }
 }

@@ -51,10 +51,7 @@ pub fn read(heap: &Heap, signature: &Signature, raw: bool) -> Vec<ReadStep> {
             step: at,
             title: title(heap, steps[at].object, &steps[at].description),
             expression: steps[last].reference.as_ref().map(|_| expression(&steps[at..=last])),
-            through: steps[at + 1..=last]
-                .iter()
-                .map(|step| passed_through(heap, step))
-                .collect(),
+            through: steps[at + 1..=last].iter().map(|step| passed_through(heap, step)).collect(),
             repeated: 0,
         });
         at = last + 1;
@@ -71,12 +68,7 @@ pub fn whole_expression(heap: &Heap, signature: &Signature) -> String {
         None => format!("<{}>", title(heap, steps[0].object, &steps[0].description)),
     };
     let last = steps.len().saturating_sub(1);
-    start
-        + &if last == 0 {
-            String::new()
-        } else {
-            expression(&steps[..last])
-        }
+    start + &if last == 0 { String::new() } else { expression(&steps[..last]) }
 }
 
 /// The index of the last step that is folded into the step at `at`.
@@ -120,9 +112,7 @@ fn reference_text(reference: &StepReference, in_namespace: bool, after_namespace
 
 /// How one reference reads on its own.
 pub fn hop_text(step: &Step) -> Option<String> {
-    step.reference
-        .as_ref()
-        .map(|reference| reference_text(reference, step.is_namespace, step.is_namespace))
+    step.reference.as_ref().map(|reference| reference_text(reference, step.is_namespace, step.is_namespace))
 }
 
 fn passed_through(heap: &Heap, step: &Step) -> String {
@@ -159,10 +149,7 @@ fn fold_repeated(heap: &Heap, steps: &[Step], read: Vec<ReadStep>) -> Vec<ReadSt
 /// What an object is, in a few words: its type with its name, or with its value where it is a plain one.
 pub fn title(heap: &Heap, object: ObjectId, description: &Description) -> String {
     let type_name = heap.graph.type_name_of(object);
-    let name = description
-        .name
-        .clone()
-        .or_else(|| method_name(heap, object, type_name));
+    let name = description.name.clone().or_else(|| method_name(heap, object, type_name));
     match (type_name, name, &description.value) {
         ("type", Some(name), _) => format!("class {name}"),
         ("method", Some(name), _) => format!("bound method {name}"),

@@ -17,6 +17,17 @@ pub struct Detail {
     pub limit: usize,
     /// Show each hop.
     pub raw: bool,
+    /// Pictures drawn at most; ways beyond are counted. None are made for 0.
+    pub pictures: usize,
+    /// Whether to make the data for machines.
+    pub data: bool,
+}
+
+impl Default for Detail {
+    /// Ten ways of each type, all of them drawn, with data.
+    fn default() -> Self {
+        Self { limit: 10, raw: false, pictures: usize::MAX, data: true }
+    }
 }
 
 impl Chains {
@@ -29,8 +40,8 @@ impl Chains {
         blocks.extend(notes(heap).into_iter().map(Block::Note));
         Report {
             blocks,
-            pictures: pictures::pictures(heap, self, detail.limit, detail.raw),
-            data: data::data(heap, selection, self),
+            pictures: pictures::pictures(heap, self, detail),
+            data: if detail.data { data::data(heap, selection, self) } else { serde_json::Value::Null },
         }
     }
 }
@@ -63,10 +74,7 @@ fn about_selection(selection: &Selection, chains: &Chains) -> Vec<Block> {
         }
     }
     if chains.excluded_references > 0 {
-        blocks.push(Block::Note(format!(
-            "{} excluded",
-            counted(chains.excluded_references, "reference")
-        )));
+        blocks.push(Block::Note(format!("{} excluded", counted(chains.excluded_references, "reference"))));
     }
     blocks
 }
@@ -82,27 +90,17 @@ fn of_type(heap: &Heap, answer: &TypeAnswer, detail: Detail) -> Vec<Block> {
     if ways > 0 {
         headline.push(Span::plain(format!(", held in {}", counted(ways, "way"))));
     }
-    headline.push(Span::new(
-        Tone::Faint,
-        format!(" · {} shallow", bytes_text(answer.shallow_size)),
-    ));
+    headline.push(Span::new(Tone::Faint, format!(" · {} shallow", bytes_text(answer.shallow_size))));
     let mut blocks = vec![Block::Headline(headline)];
     for (number, signature) in answer.signatures.iter().take(detail.limit).enumerate() {
         blocks.push(Block::Chain(chain(heap, answer, signature, number + 1, detail)));
     }
     let hidden = &answer.signatures[answer.signatures.len().min(detail.limit)..];
-    let objects = hidden
-        .iter()
-        .map(|signature| signature.objects.len() as u64)
-        .sum::<u64>()
-        + answer.further.1;
+    let objects = hidden.iter().map(|signature| signature.objects.len() as u64).sum::<u64>() + answer.further.1;
     if objects > 0 {
         let more = hidden.len() as u64 + answer.further.0;
         let objects = counted(objects, "object");
-        blocks.push(Block::Note(format!(
-            "… {} more, holding {objects} (--limit shows more)",
-            counted(more, "way")
-        )));
+        blocks.push(Block::Note(format!("… {} more, holding {objects} (--limit shows more)", counted(more, "way"))));
     }
     blocks.extend(unreached(heap, answer));
     blocks
@@ -112,10 +110,7 @@ fn chain(heap: &Heap, answer: &TypeAnswer, signature: &Signature, number: usize,
     let steps = read(heap, signature, detail.raw);
     ChainBlock {
         heading: heading(heap, answer, signature, number),
-        steps: steps
-            .iter()
-            .flat_map(|step| chain_steps(heap, signature, step, detail))
-            .collect(),
+        steps: steps.iter().flat_map(|step| chain_steps(heap, signature, step, detail)).collect(),
         notes: chain_notes(heap, signature, &steps, detail),
     }
 }
@@ -123,11 +118,7 @@ fn chain(heap: &Heap, answer: &TypeAnswer, signature: &Signature, number: usize,
 fn heading(heap: &Heap, answer: &TypeAnswer, signature: &Signature, number: usize) -> Vec<Span> {
     let count = signature.objects.len() as u64;
     let share = if count == answer.count && answer.signatures.len() == 1 {
-        if count == 1 {
-            "the only one".to_owned()
-        } else {
-            format!("all {}", grouped(count))
-        }
+        if count == 1 { "the only one".to_owned() } else { format!("all {}", grouped(count)) }
     } else {
         format!("{} of {}", grouped(count), grouped(answer.count))
     };
@@ -138,18 +129,11 @@ fn heading(heap: &Heap, answer: &TypeAnswer, signature: &Signature, number: usiz
         Span::new(Tone::Root, root_title(heap, signature)),
     ];
     let length = if signature.longest > signature.length {
-        format!(
-            "{} to {}",
-            grouped(signature.length),
-            counted(signature.longest, "reference")
-        )
+        format!("{} to {}", grouped(signature.length), counted(signature.longest, "reference"))
     } else {
         counted(signature.length, "reference")
     };
-    spans.push(Span::new(
-        Tone::Faint,
-        format!(" · {length} · {}", signature.fingerprint),
-    ));
+    spans.push(Span::new(Tone::Faint, format!(" · {length} · {}", signature.fingerprint)));
     spans
 }
 
@@ -161,11 +145,7 @@ pub fn root_title(heap: &Heap, signature: &Signature) -> String {
         None => {
             let first = &signature.steps[0];
             let title = title(heap, first.object, &first.description);
-            if signature.root.kind.word() == "root" {
-                format!("root {title}")
-            } else {
-                format!("{kind} {title}")
-            }
+            if signature.root.kind.word() == "root" { format!("root {title}") } else { format!("{kind} {title}") }
         }
     }
 }
@@ -178,14 +158,8 @@ fn chain_steps(heap: &Heap, signature: &Signature, step: &ReadStep, detail: Deta
         () if is_target => Tone::Target,
         () => Tone::Type,
     };
-    let mut object = vec![Span::new(
-        tone,
-        if step.step == 0 {
-            root_object(heap, signature)
-        } else {
-            step.title.clone()
-        },
-    )];
+    let mut object =
+        vec![Span::new(tone, if step.step == 0 { root_object(heap, signature) } else { step.title.clone() })];
     if is_target && hop.count > 1 {
         object.push(Span::new(Tone::Number, format!(" ×{}", grouped(hop.count))));
     }
@@ -212,10 +186,7 @@ fn chain_steps(heap: &Heap, signature: &Signature, step: &ReadStep, detail: Deta
     }];
     if step.repeated > 0 {
         steps.push(ChainStep {
-            object: vec![Span::new(
-                Tone::Faint,
-                format!("… {} more {}", grouped(step.repeated), step.title),
-            )],
+            object: vec![Span::new(Tone::Faint, format!("… {} more {}", grouped(step.repeated), step.title))],
             object_notes: Vec::new(),
             reference: step.expression.clone(),
             reference_note: String::new(),
@@ -229,20 +200,14 @@ fn root_object(heap: &Heap, signature: &Signature) -> String {
     match signature.root.kind {
         RootKind::Module => root_title(heap, signature),
         RootKind::Frame => format!("thread {}", title(heap, first.object, &first.description)),
-        RootKind::Other(_) => format!(
-            "{} ({})",
-            title(heap, first.object, &first.description),
-            root_title(heap, signature)
-        ),
+        RootKind::Other(_) => {
+            format!("{} ({})", title(heap, first.object, &first.description), root_title(heap, signature))
+        }
     }
 }
 
 fn through(passed: &[String]) -> String {
-    if passed.is_empty() {
-        String::new()
-    } else {
-        format!("through {}", passed.join(", "))
-    }
+    if passed.is_empty() { String::new() } else { format!("through {}", passed.join(", ")) }
 }
 
 fn chain_notes(heap: &Heap, signature: &Signature, steps: &[ReadStep], detail: Detail) -> Vec<String> {
@@ -260,14 +225,8 @@ fn chain_notes(heap: &Heap, signature: &Signature, steps: &[ReadStep], detail: D
     }
     if signature.equally_short > 1 {
         let others = counted(signature.equally_short - 1, "other chain");
-        let (verb, them) = if signature.equally_short == 2 {
-            ("is", "it")
-        } else {
-            ("are", "them")
-        };
-        notes.push(format!(
-            "{others} {verb} equally short; the most telling of {them} is shown"
-        ));
+        let (verb, them) = if signature.equally_short == 2 { ("is", "it") } else { ("are", "them") };
+        notes.push(format!("{others} {verb} equally short; the most telling of {them} is shown"));
     }
     notes
 }
@@ -280,11 +239,8 @@ fn unreached(heap: &Heap, answer: &TypeAnswer) -> Vec<Block> {
         return Vec::new();
     };
     let count = answer.unreached.len() as u64;
-    let whose = if count == answer.count {
-        grouped(count)
-    } else {
-        format!("{} of {}", grouped(count), grouped(answer.count))
-    };
+    let whose =
+        if count == answer.count { grouped(count) } else { format!("{} of {}", grouped(count), grouped(answer.count)) };
     let verb = if count == 1 { "is" } else { "are" };
     let mut blocks = vec![Block::Headline(vec![
         Span::new(Tone::Number, whose),
@@ -292,31 +248,15 @@ fn unreached(heap: &Heap, answer: &TypeAnswer) -> Vec<Block> {
     ])];
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
     for (referrer, name) in answer.unreached.iter().flat_map(|object| &object.referrers) {
-        let text = if name.is_wild(false) {
-            name.wildcard().to_owned()
-        } else {
-            name.expression(false)
-        };
-        *kinds
-            .entry(format!("{}{text}", heap.graph.type_name_of(*referrer)))
-            .or_default() += 1;
+        let text = if name.is_wild(false) { name.wildcard().to_owned() } else { name.expression(false) };
+        *kinds.entry(format!("{}{text}", heap.graph.type_name_of(*referrer))).or_default() += 1;
     }
     let mut kinds: Vec<(String, u64)> = kinds.into_iter().collect();
     kinds.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let listed: Vec<String> = kinds
-        .iter()
-        .take(6)
-        .map(|(kind, count)| format!("{kind} ×{}", grouped(*count)))
-        .collect();
-    let referrers = if listed.is_empty() {
-        "none".to_owned()
-    } else {
-        listed.join(", ")
-    };
-    blocks.push(Block::Line(vec![
-        Span::plain("  direct referrers: "),
-        Span::new(Tone::Reference, referrers),
-    ]));
+    let listed: Vec<String> =
+        kinds.iter().take(6).map(|(kind, count)| format!("{kind} ×{}", grouped(*count))).collect();
+    let referrers = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+    blocks.push(Block::Line(vec![Span::plain("  direct referrers: "), Span::new(Tone::Reference, referrers)]));
     for object in answer.unreached.iter().take(UNREACHED_SHOWN) {
         blocks.push(Block::Line(one_unreached(heap, object)));
     }
@@ -325,21 +265,13 @@ fn unreached(heap: &Heap, answer: &TypeAnswer) -> Vec<Block> {
 }
 
 fn one_unreached(heap: &Heap, unreached: &Unreached) -> Vec<Span> {
-    let mut text = format!(
-        "    {} · {}",
-        heap.graph.id_text(unreached.object),
-        counted(unreached.referrer_count, "referrer")
-    );
+    let mut text =
+        format!("    {} · {}", heap.graph.id_text(unreached.object), counted(unreached.referrer_count, "referrer"));
     if let Some(count) = unreached.reference_count {
         text.push_str(&format!(" · reference count {}", grouped(count)));
     }
     let listed = unreached.referrers.iter().map(|(referrer, name)| {
-        format!(
-            "{} {}{}",
-            heap.graph.type_name_of(*referrer),
-            heap.graph.id_text(*referrer),
-            name.expression(false)
-        )
+        format!("{} {}{}", heap.graph.type_name_of(*referrer), heap.graph.id_text(*referrer), name.expression(false))
     });
     let listed: Vec<String> = listed.take(4).collect();
     if !listed.is_empty() {
@@ -351,11 +283,7 @@ fn one_unreached(heap: &Heap, unreached: &Unreached) -> Vec<Span> {
 fn outside(heap: &Heap, unreached: &Unreached) -> Option<String> {
     let held = unreached.held_from_outside.as_ref()?;
     let title = title(heap, held.object, &heap.describe(held.object));
-    let who = if held.distance == 0 {
-        "it".to_owned()
-    } else {
-        format!("{title} {}", heap.graph.id_text(held.object))
-    };
+    let who = if held.distance == 0 { "it".to_owned() } else { format!("{title} {}", heap.graph.id_text(held.object)) };
     Some(format!(
         "  held from outside the dump: {who} has reference count {}, but the dump has {} to it (C code or a stack holds it)",
         grouped(held.reference_count),

@@ -62,11 +62,7 @@ impl Shapes {
                 let word = step_word(name, shapes.is_namespace[holder]);
                 (shapes.of_object[holder], word, opens_namespace(name))
             };
-            let step = ShapeStep {
-                parent,
-                word: shapes.words.intern(&word),
-                type_id,
-            };
+            let step = ShapeStep { parent, word: shapes.words.intern(&word), type_id };
             let shape = shapes.number(step, &mut numbers);
             shapes.of_object.push(shape);
             shapes.is_namespace.push(is_namespace);
@@ -89,10 +85,8 @@ impl Shapes {
 
     /// The shape one period before `step`, when `step` ends the last of [`REPETITIONS`] equal stretches.
     fn repeated(&self, step: ShapeStep) -> Option<u32> {
-        (1..=LONGEST_PERIOD).find_map(|period| {
-            self.repeats(step, period)
-                .then(|| self.above(step.parent, period - 1))?
-        })
+        (1..=LONGEST_PERIOD)
+            .find_map(|period| self.repeats(step, period).then(|| self.above(step.parent, period - 1))?)
     }
 
     fn repeats(&self, step: ShapeStep, period: usize) -> bool {
@@ -114,10 +108,7 @@ impl Shapes {
 
     fn above(&self, shape: u32, levels: usize) -> Option<u32> {
         (0..levels).try_fold(shape, |shape, _| {
-            self.steps
-                .get(shape as usize)
-                .map(|step| step.parent)
-                .filter(|&parent| parent != NO_PARENT)
+            self.steps.get(shape as usize).map(|step| step.parent).filter(|&parent| parent != NO_PARENT)
         })
     }
 
@@ -184,8 +175,5 @@ fn step_word(name: &ReferenceName, in_namespace: bool) -> String {
 pub fn opens_namespace(name: &ReferenceName) -> bool {
     let last = name.text.rsplit('.').next().unwrap_or("");
     name.kind == ReferenceKind::Namespace
-        || matches!(
-            last,
-            "__globals__" | "__builtins__" | "f_globals" | "f_locals" | "f_builtins" | "func_globals"
-        )
+        || matches!(last, "__globals__" | "__builtins__" | "f_globals" | "f_locals" | "f_builtins" | "func_globals")
 }

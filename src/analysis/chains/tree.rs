@@ -111,19 +111,12 @@ fn ranked_roots(
             let root = naming_root(&heap.graph, object, distances.pass(object)?, choice)?;
             let name = root.name.as_deref().unwrap_or("");
             let is_of_type = !type_package.is_empty() && package(name) == type_package;
-            let origin = if is_of_type {
-                Origin::Own
-            } else {
-                origin_of_root(heap, object, &root.kind, name)
-            };
+            let origin = if is_of_type { Origin::Own } else { origin_of_root(heap, object, &root.kind, name) };
             Some((origin, root, place))
         })
         .collect();
     ranked.sort_by(|a, b| (a.0, &a.1.name, a.1.object).cmp(&(b.0, &b.1.name, b.1.object)));
-    (0..)
-        .zip(ranked)
-        .map(|(rank, (_, root, place))| (place, (rank, root)))
-        .collect()
+    (0..).zip(ranked).map(|(rank, (_, root, place))| (place, (rank, root))).collect()
 }
 
 /// For each ancestor, in order of distance: its holder on the chosen chain, and the number of shortest chains.
@@ -146,10 +139,7 @@ fn choose_holders(
         }
         let mut best = (u32::MAX, ObjectId(u32::MAX), place);
         let mut chains = 0u64;
-        for referrer in retaining
-            .referrers(object)
-            .filter(|&referrer| distances.is_step(referrer, object))
-        {
+        for referrer in retaining.referrers(object).filter(|&referrer| distances.is_step(referrer, object)) {
             let Some(&holder) = ancestors.places.get(&referrer) else {
                 continue;
             };
@@ -192,10 +182,7 @@ fn prune(
     ChainTree {
         names,
         chain_counts: kept().map(|place| counts[place]).collect(),
-        targets: targets
-            .iter()
-            .map(|target| new_places[ancestors.places[target] as usize])
-            .collect(),
+        targets: targets.iter().map(|target| new_places[ancestors.places[target] as usize]).collect(),
         roots: roots
             .into_iter()
             .filter(|(place, _)| is_kept[*place as usize])
@@ -223,10 +210,8 @@ fn reference_names(
     let found: Vec<Vec<(u32, ReferenceName)>> = by_holder
         .par_iter()
         .map(|group| {
-            let wanted: FxHashMap<ObjectId, u32> = group
-                .iter()
-                .map(|&(_, place)| (objects[place as usize], place))
-                .collect();
+            let wanted: FxHashMap<ObjectId, u32> =
+                group.iter().map(|&(_, place)| (objects[place as usize], place)).collect();
             names_from(heap, retaining, objects[group[0].0 as usize], &wanted)
         })
         .collect();

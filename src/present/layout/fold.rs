@@ -57,30 +57,19 @@ pub(super) struct Column {
 
 /// Spreads rows of boxes that are too wide over several rows, like bricks; `None` when no row is.
 pub(super) fn stagger(grid: &Grid, ranking: &Ranking) -> Option<Ranking> {
-    let area: f64 = grid
-        .rows
-        .iter()
-        .map(|row| grid.width(row) * (grid.height(row) + 30.0))
-        .sum();
+    let area: f64 = grid.rows.iter().map(|row| grid.width(row) * (grid.height(row) + 30.0)).sum();
     let limit = NARROW.max((area * ASPECT).sqrt() * 1.25);
     let mut rank = ranking.rank.clone();
     let mut added = 0;
     for row in grid.rows.iter().step_by(2) {
-        let squares: Vec<usize> = row
-            .iter()
-            .copied()
-            .filter(|&cell| grid.cells[cell].what == What::Square)
-            .collect();
+        let squares: Vec<usize> = row.iter().copied().filter(|&cell| grid.cells[cell].what == What::Square).collect();
         let pieces = ((grid.width(&squares) / limit).ceil() as usize).max(1);
         for (index, &cell) in squares.iter().enumerate() {
             rank[cell] += added + index % pieces; // neighbours in different rows keep their arrows apart
         }
         added += pieces - 1;
     }
-    (added > 0).then(|| Ranking {
-        rank,
-        reversed: ranking.reversed.clone(),
-    })
+    (added > 0).then(|| Ranking { rank, reversed: ranking.reversed.clone() })
 }
 
 /// Stacks the rows, with these gaps below them, in as many columns as bring the drawing nearest to a good shape.
@@ -91,10 +80,7 @@ pub(super) fn plan(grid: &Grid, gaps: &[f64]) -> Plan {
     if box_rows <= FEW_ROWS || !tall {
         return one;
     }
-    let foldable: Vec<usize> = (2..grid.rows.len())
-        .step_by(2)
-        .filter(|&row| lanes(grid, row) <= MOST_LANES)
-        .collect();
+    let foldable: Vec<usize> = (2..grid.rows.len()).step_by(2).filter(|&row| lanes(grid, row) <= MOST_LANES).collect();
     let off = |plan: &Plan| (plan.size.w / plan.size.h / ASPECT).ln().abs();
     let above = heights_above(grid, gaps);
     let mut best = one;
@@ -139,23 +125,12 @@ fn stack(grid: &Grid, gaps: &[f64], starts: &[usize]) -> Plan {
     let most_lanes = starts.iter().skip(1).map(|&row| lanes(grid, row)).max().unwrap_or(0);
     let (above, below) = if most_lanes == 0 { (0.0, 0.0) } else { (HEAD, FOOT) };
     let (top, below) = (above + LANE * most_lanes as f64, below + LANE * most_lanes as f64);
-    let mut plan = Plan {
-        rows: Vec::new(),
-        columns: Vec::new(),
-        size: Size::default(),
-    };
+    let mut plan = Plan { rows: Vec::new(), columns: Vec::new(), size: Size::default() };
     for (index, &first) in starts.iter().enumerate() {
         let rows = first..starts.get(index + 1).copied().unwrap_or(grid.rows.len());
-        let gutter = if index == 0 {
-            0.0
-        } else {
-            2.0 * GUTTER + LANE * lanes(grid, first) as f64
-        };
+        let gutter = if index == 0 { 0.0 } else { 2.0 * GUTTER + LANE * lanes(grid, first) as f64 };
         let column = plan.add_column(grid, gaps, rows, Point::new(plan.size.w + gutter, top));
-        plan.size = Size {
-            w: column.right,
-            h: plan.size.h.max(column.bottom + below),
-        };
+        plan.size = Size { w: column.right, h: plan.size.h.max(column.bottom + below) };
         plan.columns.push(column);
     }
     plan
@@ -169,20 +144,10 @@ impl Plan {
         let mut bottom = corner.y;
         for row in rows.clone() {
             let height = grid.height(&grid.rows[row]);
-            self.rows.push(RowPlan {
-                top: bottom,
-                height,
-                shift,
-                column,
-            });
+            self.rows.push(RowPlan { top: bottom, height, shift, column });
             bottom += height + if row + 1 < rows.end { gaps[row] } else { 0.0 };
         }
-        Column {
-            rows,
-            top: corner.y,
-            right: corner.x + high - low,
-            bottom,
-        }
+        Column { rows, top: corner.y, right: corner.x + high - low, bottom }
     }
 }
 
@@ -196,12 +161,5 @@ pub(super) fn corners(from: &Column, to: &Column, ends: (Point, Point), lane: us
     let x = from.right + GUTTER + inner;
     let head = to.top - HEAD - outer;
     let (start, end) = ends;
-    [
-        start,
-        Point::new(start.x, foot),
-        Point::new(x, foot),
-        Point::new(x, head),
-        Point::new(end.x, head),
-        end,
-    ]
+    [start, Point::new(start.x, foot), Point::new(x, foot), Point::new(x, head), Point::new(end.x, head), end]
 }

@@ -88,17 +88,14 @@ impl Grid {
             let (from, to) = (ranking.rank[arrow.from], ranking.rank[arrow.to]);
             (from.min(to), from.max(to))
         };
-        let mut arrows: Vec<usize> = (0..sketch.arrows.len())
-            .filter(|&arrow| sketch.arrows[arrow].label.w > 0.0)
-            .collect();
+        let mut arrows: Vec<usize> =
+            (0..sketch.arrows.len()).filter(|&arrow| sketch.arrows[arrow].label.w > 0.0).collect();
         arrows.sort_by_key(|&arrow| (span(arrow).1 - span(arrow).0, arrow));
         let mut load = vec![0.0; self.rows.len()];
         let mut rows = vec![None; sketch.arrows.len()];
         for arrow in arrows {
             let (first, last) = span(arrow);
-            let row = (first..last)
-                .map(|rank| 2 * rank + 1)
-                .min_by(|&a, &b| f64::total_cmp(&load[a], &load[b]));
+            let row = (first..last).map(|rank| 2 * rank + 1).min_by(|&a, &b| f64::total_cmp(&load[a], &load[b]));
             if let Some(row) = row {
                 load[row] += sketch.arrows[arrow].label.w;
                 rows[arrow] = Some(row);
@@ -113,18 +110,10 @@ impl Grid {
         if ends.from == ends.to {
             return;
         }
-        let (top, bottom) = if self.reversed[arrow] {
-            (ends.to, ends.from)
-        } else {
-            (ends.from, ends.to)
-        };
+        let (top, bottom) = if self.reversed[arrow] { (ends.to, ends.from) } else { (ends.from, ends.to) };
         let mut last = top;
         for row in 2 * ranking.rank[top] + 1..2 * ranking.rank[bottom] {
-            let cell = if label_row == Some(row) {
-                Cell::label(ends.label)
-            } else {
-                Cell::bend()
-            };
+            let cell = if label_row == Some(row) { Cell::label(ends.label) } else { Cell::bend() };
             self.cells.push(cell);
             self.above.push(Vec::new());
             self.below.push(Vec::new());
@@ -138,12 +127,7 @@ impl Grid {
 
     fn join(&mut self, arrow: usize, upper: usize, lower: usize) {
         let segment = self.segments.len();
-        self.segments.push(Segment {
-            upper,
-            lower,
-            upper_port: 0.0,
-            lower_port: 0.0,
-        });
+        self.segments.push(Segment { upper, lower, upper_port: 0.0, lower_port: 0.0 });
         self.below[upper].push(segment);
         self.above[lower].push(segment);
         self.paths[arrow].push(segment);
@@ -202,13 +186,7 @@ fn squares(sketch: &Sketch) -> Vec<Cell> {
         let ports = (f64::max(entering[index], leaving[index]) + 1.0) * PORT;
         let half = square.size.w.max(ports) / 2.0;
         let height = square.size.h.max(tall[index]);
-        Cell {
-            what: What::Square,
-            left: half,
-            right: half + beside[index],
-            height,
-            x: 0.0,
-        }
+        Cell { what: What::Square, left: half, right: half + beside[index], height, x: 0.0 }
     });
     grown.collect()
 }
@@ -220,22 +198,10 @@ pub(super) fn loop_height(label: f64) -> f64 {
 
 impl Cell {
     fn label(size: super::Size) -> Self {
-        Self {
-            what: What::Label,
-            left: size.w / 2.0,
-            right: size.w / 2.0,
-            height: size.h,
-            x: 0.0,
-        }
+        Self { what: What::Label, left: size.w / 2.0, right: size.w / 2.0, height: size.h, x: 0.0 }
     }
 
     fn bend() -> Self {
-        Self {
-            what: What::Bend,
-            left: 0.0,
-            right: 0.0,
-            height: 0.0,
-            x: 0.0,
-        }
+        Self { what: What::Bend, left: 0.0, right: 0.0, height: 0.0, x: 0.0 }
     }
 }

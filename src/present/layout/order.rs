@@ -98,23 +98,16 @@ fn places(grid: &Grid) -> Vec<usize> {
 /// Sorts a row by the medians of the neighbours on one side; cells without neighbours there stay where they are.
 fn sort_by_median(grid: &mut Grid, place: &mut [usize], row: usize, from: From) {
     let cells = std::mem::take(&mut grid.rows[row]);
-    let medians: Vec<Option<f64>> = cells
-        .iter()
-        .map(|&cell| median(&grid.near(place, cell, from)))
-        .collect();
+    let medians: Vec<Option<f64>> = cells.iter().map(|&cell| median(&grid.near(place, cell, from))).collect();
     let mut movable: Vec<(f64, usize, usize)> = (cells.iter().zip(&medians).enumerate())
         .filter_map(|(index, (&cell, median))| Some(((*median)?, index, cell)))
         .collect();
     movable.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut sorted = movable.into_iter().map(|(_, _, cell)| cell);
     let fixed = cells.iter().zip(&medians);
-    let row_cells: Vec<usize> = fixed
-        .filter_map(|(&cell, median)| if median.is_some() { sorted.next() } else { Some(cell) })
-        .collect();
-    row_cells
-        .iter()
-        .enumerate()
-        .for_each(|(index, &cell)| place[cell] = index);
+    let row_cells: Vec<usize> =
+        fixed.filter_map(|(&cell, median)| if median.is_some() { sorted.next() } else { Some(cell) }).collect();
+    row_cells.iter().enumerate().for_each(|(index, &cell)| place[cell] = index);
     grid.rows[row] = row_cells;
 }
 
@@ -182,10 +175,7 @@ fn pairs_in_wrong_order(lefts: &[usize], rights: &[usize]) -> usize {
 
 /// How many pairs of arrows cross.
 fn crossings(grid: &Grid, place: &[usize]) -> usize {
-    grid.rows
-        .windows(2)
-        .map(|pair| crossings_between(grid, place, &pair[0], pair[1].len()))
-        .sum()
+    grid.rows.windows(2).map(|pair| crossings_between(grid, place, &pair[0], pair[1].len())).sum()
 }
 
 fn crossings_between(grid: &Grid, place: &[usize], upper: &[usize], lower: usize) -> usize {
@@ -218,11 +208,7 @@ impl Grid {
     /// The cell at the other end of a segment.
     fn other(&self, segment: usize, cell: usize) -> usize {
         let segment = &self.segments[segment];
-        if segment.upper == cell {
-            segment.lower
-        } else {
-            segment.upper
-        }
+        if segment.upper == cell { segment.lower } else { segment.upper }
     }
 
     /// Sorted places of the neighbours of a cell in the row above or below.
@@ -231,10 +217,7 @@ impl Grid {
             From::Above => &self.above[cell],
             From::Below => &self.below[cell],
         };
-        let mut near: Vec<usize> = segments
-            .iter()
-            .map(|&segment| place[self.other(segment, cell)])
-            .collect();
+        let mut near: Vec<usize> = segments.iter().map(|&segment| place[self.other(segment, cell)]).collect();
         near.sort_unstable();
         near
     }

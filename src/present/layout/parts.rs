@@ -32,11 +32,7 @@ pub(super) fn split(sketch: &Sketch) -> Vec<Part> {
     for (index, arrow) in sketch.arrows.iter().enumerate() {
         let part = &mut parts[owner[arrow.from]];
         part.arrows.push(index);
-        part.sketch.arrows.push(ArrowSketch {
-            from: local[arrow.from],
-            to: local[arrow.to],
-            ..*arrow
-        });
+        part.sketch.arrows.push(ArrowSketch { from: local[arrow.from], to: local[arrow.to], ..*arrow });
     }
     parts
 }
@@ -67,10 +63,7 @@ pub(super) fn join(sketch: &Sketch, parts: &[Part], drawings: &[Drawing]) -> Dra
 fn shelves(drawings: &[Drawing], size: &mut Size) -> Vec<(usize, Point)> {
     let mut order: Vec<usize> = (0..drawings.len()).collect();
     order.sort_by(|&a, &b| drawings[b].size.h.total_cmp(&drawings[a].size.h).then(a.cmp(&b)));
-    let area: f64 = drawings
-        .iter()
-        .map(|drawing| (drawing.size.w + GAP) * (drawing.size.h + GAP))
-        .sum();
+    let area: f64 = drawings.iter().map(|drawing| (drawing.size.w + GAP) * (drawing.size.h + GAP)).sum();
     let widest = drawings.iter().map(|drawing| drawing.size.w).fold(0.0, f64::max);
     let limit = widest.max((area * ASPECT).sqrt());
     let (mut corner, mut below) = (Point::default(), 0.0_f64);
@@ -82,10 +75,7 @@ fn shelves(drawings: &[Drawing], size: &mut Size) -> Vec<(usize, Point)> {
         }
         places.push((index, corner));
         below = below.max(corner.y + h);
-        *size = Size {
-            w: size.w.max(corner.x + w),
-            h: size.h.max(corner.y + h),
-        };
+        *size = Size { w: size.w.max(corner.x + w), h: size.h.max(corner.y + h) };
         corner.x += w + GAP;
     }
     places
@@ -121,10 +111,6 @@ fn owners(sketch: &Sketch) -> Vec<usize> {
 
 impl Part {
     fn empty() -> Self {
-        Self {
-            sketch: Sketch::default(),
-            boxes: Vec::new(),
-            arrows: Vec::new(),
-        }
+        Self { sketch: Sketch::default(), boxes: Vec::new(), arrows: Vec::new() }
     }
 }

@@ -97,20 +97,12 @@ fn settle(grid: &mut Grid, row: usize, look_up: bool, look_down: bool) {
 /// Where a cell wants to be, and how much.
 fn wish(grid: &Grid, cell: usize, look_up: bool, look_down: bool) -> (f64, f64) {
     let (mut sum, mut weight) = (grid.cells[cell].x * 1e-3, 1e-3);
-    for segment in grid.above[cell]
-        .iter()
-        .filter(|_| look_up)
-        .map(|&index| &grid.segments[index])
-    {
+    for segment in grid.above[cell].iter().filter(|_| look_up).map(|&index| &grid.segments[index]) {
         let pull = pull(grid, segment.upper, segment.lower);
         sum += pull * (grid.cells[segment.upper].x + segment.upper_port - segment.lower_port);
         weight += pull;
     }
-    for segment in grid.below[cell]
-        .iter()
-        .filter(|_| look_down)
-        .map(|&index| &grid.segments[index])
-    {
+    for segment in grid.below[cell].iter().filter(|_| look_down).map(|&index| &grid.segments[index]) {
         let pull = pull(grid, segment.upper, segment.lower);
         sum += pull * (grid.cells[segment.lower].x + segment.lower_port - segment.upper_port);
         weight += pull;
@@ -120,10 +112,7 @@ fn wish(grid: &Grid, cell: usize, look_up: bool, look_down: bool) -> (f64, f64) 
 
 /// How much it matters that a segment is straight.
 fn pull(grid: &Grid, upper: usize, lower: usize) -> f64 {
-    let boxes = [upper, lower]
-        .iter()
-        .filter(|&&cell| grid.cells[cell].what == What::Square)
-        .count();
+    let boxes = [upper, lower].iter().filter(|&&cell| grid.cells[cell].what == What::Square).count();
     let alone = grid.below[upper].len() == 1 && grid.above[lower].len() == 1;
     match (boxes, alone) {
         (0, _) => 40.0,
@@ -148,9 +137,7 @@ fn isotonic(wishes: &[(f64, f64)]) -> impl Iterator<Item = f64> {
         }
         blocks.push(block);
     }
-    blocks
-        .into_iter()
-        .flat_map(|(mean, _, count)| std::iter::repeat_n(mean, count))
+    blocks.into_iter().flat_map(|(mean, _, count)| std::iter::repeat_n(mean, count))
 }
 
 /// Lines up cells that follow each other with nothing joining or leaving between them, longest runs first.
@@ -176,9 +163,7 @@ fn runs(grid: &Grid) -> Vec<Vec<usize>> {
         _ => None,
     };
     let mut continues = vec![false; grid.cells.len()];
-    (0..grid.cells.len())
-        .filter_map(next)
-        .for_each(|cell| continues[cell] = true);
+    (0..grid.cells.len()).filter_map(next).for_each(|cell| continues[cell] = true);
     (0..grid.cells.len())
         .filter(|&cell| !continues[cell] && next(cell).is_some())
         .map(|first| std::iter::successors(Some(first), |&cell| next(cell)).collect())

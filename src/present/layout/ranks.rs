@@ -36,17 +36,8 @@ pub(super) fn rank(sketch: &Sketch) -> Ranking {
     let arrows: Vec<Limit> = (sketch.arrows.iter().zip(&reversed))
         .filter(|(arrow, _)| arrow.from != arrow.to)
         .map(|(arrow, &turn)| {
-            let (from, to) = if turn {
-                (arrow.to, arrow.from)
-            } else {
-                (arrow.from, arrow.to)
-            };
-            Limit {
-                from,
-                to,
-                least: 1,
-                weight: 1,
-            }
+            let (from, to) = if turn { (arrow.to, arrow.from) } else { (arrow.from, arrow.to) };
+            Limit { from, to, least: 1, weight: 1 }
         })
         .collect();
     let mut rank = solve(sketch.boxes.len() + 2, &with_seats(sketch, &arrows, SEAT_PULL));
@@ -55,13 +46,7 @@ pub(super) fn rank(sketch: &Sketch) -> Ranking {
     }
     rank.truncate(sketch.boxes.len());
     let first = rank.iter().min().copied().unwrap_or(0);
-    Ranking {
-        rank: rank
-            .iter()
-            .map(|rank| usize::try_from(rank - first).unwrap_or(0))
-            .collect(),
-        reversed,
-    }
+    Ranking { rank: rank.iter().map(|rank| usize::try_from(rank - first).unwrap_or(0)).collect(), reversed }
 }
 
 /// Arrows that a depth-first walk from the top finds to lead back to where it came from.
@@ -69,22 +54,14 @@ fn turned(sketch: &Sketch) -> Vec<bool> {
     let total = sketch.boxes.len();
     let mut leaving = vec![Vec::new(); total];
     let mut entered = vec![false; total];
-    for (index, arrow) in sketch
-        .arrows
-        .iter()
-        .enumerate()
-        .filter(|(_, arrow)| arrow.from != arrow.to)
-    {
+    for (index, arrow) in sketch.arrows.iter().enumerate().filter(|(_, arrow)| arrow.from != arrow.to) {
         leaving[arrow.from].push(index);
         entered[arrow.to] = true;
     }
     let seated = (0..total).filter(|&index| sketch.boxes[index].seat == Seat::Top);
     let sources = (0..total).filter(|&index| !entered[index]);
     let not_bottom = (0..total).filter(|&index| sketch.boxes[index].seat != Seat::Bottom);
-    let mut walk = Walk {
-        reversed: vec![false; sketch.arrows.len()],
-        state: vec![State::New; total],
-    };
+    let mut walk = Walk { reversed: vec![false; sketch.arrows.len()], state: vec![State::New; total] };
     for first in seated.chain(sources).chain(not_bottom).chain(0..total) {
         walk.from(first, sketch, &leaving);
     }
@@ -146,25 +123,10 @@ fn with_seats(sketch: &Sketch, arrows: &[Limit], pull: i64) -> Vec<Limit> {
             Seat::Any => (0, 0),
             Seat::Bottom => (0, pull),
         };
-        limits.push(Limit {
-            from: ceiling,
-            to: index,
-            least: 0,
-            weight: up,
-        });
-        limits.push(Limit {
-            from: index,
-            to: floor,
-            least: 0,
-            weight: down,
-        });
+        limits.push(Limit { from: ceiling, to: index, least: 0, weight: up });
+        limits.push(Limit { from: index, to: floor, least: 0, weight: down });
     }
-    limits.push(Limit {
-        from: ceiling,
-        to: floor,
-        least: 0,
-        weight: 1,
-    });
+    limits.push(Limit { from: ceiling, to: floor, least: 0, weight: 1 });
     limits
 }
 
@@ -175,11 +137,7 @@ fn depth(rank: &[i64]) -> i64 {
 
 /// Ranks that keep every limit at the least total of weight times length. The limits hang together and have no cycle.
 fn solve(nodes: usize, limits: &[Limit]) -> Vec<i64> {
-    let mut simplex = Simplex {
-        limits,
-        rank: longest_paths(nodes, limits),
-        in_tree: vec![false; limits.len()],
-    };
+    let mut simplex = Simplex { limits, rank: longest_paths(nodes, limits), in_tree: vec![false; limits.len()] };
     simplex.grow_tight_tree();
     for _ in 0..MOST_PIVOTS {
         if !simplex.pivot() {
@@ -240,10 +198,7 @@ impl Simplex<'_> {
         reached[0] = true;
         loop {
             self.take_tight(&mut reached);
-            let leading_out = self
-                .limits
-                .iter()
-                .filter(|limit| reached[limit.from] != reached[limit.to]);
+            let leading_out = self.limits.iter().filter(|limit| reached[limit.from] != reached[limit.to]);
             let Some(nearest) = leading_out.min_by_key(|limit| self.slack(limit)) else {
                 return;
             };
@@ -309,11 +264,7 @@ impl Simplex<'_> {
         for &node in tree.order.iter().rev() {
             let Some(index) = tree.to_parent[node] else { continue };
             let limit = self.limits[index];
-            let (parent, sign) = if limit.to == node {
-                (limit.from, 1)
-            } else {
-                (limit.to, -1)
-            };
+            let (parent, sign) = if limit.to == node { (limit.from, 1) } else { (limit.to, -1) };
             excess[parent] += excess[node];
             let cut = -sign * excess[node];
             if cut < 0 && worst.is_none_or(|(least, ..)| cut < least) {
@@ -342,10 +293,7 @@ impl Simplex<'_> {
             tree.order.push(node);
             tree.to_parent[node] = by;
             stack.extend(
-                near[node]
-                    .iter()
-                    .filter(|(_, index)| Some(*index) != by)
-                    .map(|&(to, index)| (to, Some(index))),
+                near[node].iter().filter(|(_, index)| Some(*index) != by).map(|&(to, index)| (to, Some(index))),
             );
         }
         for &node in tree.order.iter().rev() {

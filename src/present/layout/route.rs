@@ -24,12 +24,7 @@ const LOOP_ENDS: f64 = 7.0;
 /// Draws a grid whose cells are placed.
 pub(super) fn draw(sketch: &Sketch, grid: &Grid) -> Drawing {
     let plan = fold::plan(grid, &gaps(grid));
-    let painter = Painter {
-        grid,
-        plan: &plan,
-        row: row_of(grid),
-        lane: lanes(grid, &plan),
-    };
+    let painter = Painter { grid, plan: &plan, row: row_of(grid), lane: lanes(grid, &plan) };
     let boxes: Vec<Rect> = (0..sketch.boxes.len()).map(|index| painter.rect(index)).collect();
     let mut used = above_loops(sketch, &boxes);
     let arrows = sketch.arrows.iter().enumerate().map(|(index, arrow)| {
@@ -39,11 +34,7 @@ pub(super) fn draw(sketch: &Sketch, grid: &Grid) -> Drawing {
         painter.route(index)
     });
     let arrows = arrows.collect();
-    Drawing {
-        size: plan.size,
-        boxes,
-        arrows,
-    }
+    Drawing { size: plan.size, boxes, arrows }
 }
 
 /// Room below each row.
@@ -107,17 +98,8 @@ impl Painter<'_> {
         let row = self.plan.rows[self.row[cell]];
         let cell = &self.grid.cells[cell];
         let y = row.top + (row.height - cell.height) / 2.0;
-        let w = if cell.what == What::Label {
-            cell.left + cell.right
-        } else {
-            2.0 * cell.left
-        };
-        Rect {
-            x: cell.x + row.shift - cell.left,
-            y,
-            w,
-            h: cell.height,
-        }
+        let w = if cell.what == What::Label { cell.left + cell.right } else { 2.0 * cell.left };
+        Rect { x: cell.x + row.shift - cell.left, y, w, h: cell.height }
     }
 
     fn route(&self, arrow: usize) -> Route {
@@ -127,33 +109,18 @@ impl Painter<'_> {
             self.segment(&mut pen, segment);
         }
         let labels = path.iter().map(|&segment| self.grid.segments[segment].lower);
-        let label = labels
-            .filter(|&cell| self.grid.cells[cell].what == What::Label)
-            .map(|cell| self.rect(cell))
-            .next();
-        let (start, steps) = if self.grid.reversed[arrow] {
-            pen.backwards()
-        } else {
-            (pen.start, pen.steps)
-        };
+        let label = labels.filter(|&cell| self.grid.cells[cell].what == What::Label).map(|cell| self.rect(cell)).next();
+        let (start, steps) = if self.grid.reversed[arrow] { pen.backwards() } else { (pen.start, pen.steps) };
         Route { start, steps, label }
     }
 
     /// Draws a segment and the part of its rows that it passes.
     fn segment(&self, pen: &mut Pen, index: usize) {
         let segment = &self.grid.segments[index];
-        let (upper, lower) = (
-            self.plan.rows[self.row[segment.upper]],
-            self.plan.rows[self.row[segment.lower]],
-        );
-        let from = Point::new(
-            self.grid.cells[segment.upper].x + segment.upper_port + upper.shift,
-            upper.top + upper.height,
-        );
-        let to = Point::new(
-            self.grid.cells[segment.lower].x + segment.lower_port + lower.shift,
-            lower.top,
-        );
+        let (upper, lower) = (self.plan.rows[self.row[segment.upper]], self.plan.rows[self.row[segment.lower]]);
+        let from =
+            Point::new(self.grid.cells[segment.upper].x + segment.upper_port + upper.shift, upper.top + upper.height);
+        let to = Point::new(self.grid.cells[segment.lower].x + segment.lower_port + lower.shift, lower.top);
         if self.grid.cells[segment.upper].what == What::Square {
             let square = self.rect(segment.upper);
             pen.put(Point::new(from.x, square.y + square.h));
@@ -174,11 +141,7 @@ impl Painter<'_> {
     /// Draws a curve to the next row, with a straight piece where a box and so a head may be.
     fn curve(&self, pen: &mut Pen, upper: usize, lower: usize, to: Point) {
         let lead = |cell: usize| {
-            if self.grid.cells[cell].what == What::Square {
-                LEAD
-            } else {
-                0.0
-            }
+            if self.grid.cells[cell].what == What::Square { LEAD } else { 0.0 }
         };
         let gap = to.y - pen.end().y;
         let (above, below) = (lead(upper).min(gap / 6.0), lead(lower).min(gap / 2.0));
@@ -204,22 +167,9 @@ fn around(square: Rect, label: super::Size, used: &mut f64) -> Route {
     let y = square.y + *used + height / 2.0;
     *used += height;
     let handle = |by: f64| Point::new(x + LOOP_BULGE, y + by);
-    let steps = vec![Step::Curve(
-        handle(-2.0 * LOOP_ENDS),
-        handle(2.0 * LOOP_ENDS),
-        Point::new(x, y + LOOP_ENDS),
-    )];
-    let label = (label.w > 0.0).then(|| Rect {
-        x: x + LOOP_BULGE - 3.0,
-        y: y - label.h / 2.0,
-        w: label.w,
-        h: label.h,
-    });
-    Route {
-        start: Point::new(x, y - LOOP_ENDS),
-        steps,
-        label,
-    }
+    let steps = vec![Step::Curve(handle(-2.0 * LOOP_ENDS), handle(2.0 * LOOP_ENDS), Point::new(x, y + LOOP_ENDS))];
+    let label = (label.w > 0.0).then(|| Rect { x: x + LOOP_BULGE - 3.0, y: y - label.h / 2.0, w: label.w, h: label.h });
+    Route { start: Point::new(x, y - LOOP_ENDS), steps, label }
 }
 
 /// Collects the steps of an arrow.
@@ -261,8 +211,7 @@ impl Pen {
             return self.line(Point::new(from.x, to.y));
         }
         let middle = f64::midpoint(from.y, to.y);
-        self.steps
-            .push(Step::Curve(Point::new(from.x, middle), Point::new(to.x, middle), to));
+        self.steps.push(Step::Curve(Point::new(from.x, middle), Point::new(to.x, middle), to));
     }
 
     /// Lines along these corners, rounded.

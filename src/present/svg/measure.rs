@@ -45,12 +45,7 @@ pub(super) const NOTE: Type = Type::new("note", Style::Plain, 10.0, 13.0);
 
 impl Type {
     const fn new(class: &'static str, style: Style, size: f64, leading: f64) -> Self {
-        Self {
-            class,
-            style,
-            size,
-            leading,
-        }
+        Self { class, style, size, leading }
     }
 }
 
@@ -114,37 +109,24 @@ impl Card {
     }
 
     fn measure(&self) -> Size {
-        let widest = self
-            .lines
-            .iter()
-            .map(|line| line.width)
-            .fold(self.first_width(), f64::max);
+        let widest = self.lines.iter().map(|line| line.width).fold(self.first_width(), f64::max);
         let (side, ends) = match self.role {
             Role::Root => (20.0, 18.0),
             Role::Target => (16.0 + RING, 18.0 + 2.0 * RING),
             Role::Holder | Role::Plumbing => (14.0, 16.0),
             Role::More => (16.0, 12.0),
         };
-        Size {
-            w: (widest + 2.0 * side).max(64.0),
-            h: self.text_height() + ends,
-        }
+        Size { w: (widest + 2.0 * side).max(64.0), h: self.text_height() + ends }
     }
 
     /// Width of the heading and the gap after it.
     pub(super) fn before_badge(&self) -> f64 {
-        if self.heading.width > 0.0 {
-            self.heading.width + BADGE_GAP
-        } else {
-            0.0
-        }
+        if self.heading.width > 0.0 { self.heading.width + BADGE_GAP } else { 0.0 }
     }
 
     /// Width of the heading and its badge.
     pub(super) fn first_width(&self) -> f64 {
-        self.badge
-            .as_ref()
-            .map_or(self.heading.width, |badge| self.before_badge() + badge_width(badge))
+        self.badge.as_ref().map_or(self.heading.width, |badge| self.before_badge() + badge_width(badge))
     }
 
     pub(super) fn text_height(&self) -> f64 {
@@ -197,34 +179,16 @@ impl Plate {
             .collect();
         let widest = lines.iter().map(|line| line.width).fold(0.0, f64::max);
         let height: f64 = lines.iter().map(|line| line.kind.leading).sum();
-        let size = if lines.is_empty() {
-            Size::default()
-        } else {
-            Size {
-                w: widest + 12.0,
-                h: height + 5.0,
-            }
-        };
-        Self {
-            lines,
-            tooltip: tooltip(&through(arrow)),
-            count: arrow.count,
-            size,
-        }
+        let size = if lines.is_empty() { Size::default() } else { Size { w: widest + 12.0, h: height + 5.0 } };
+        Self { lines, tooltip: tooltip(&through(arrow)), count: arrow.count, size }
     }
 }
 
 /// Everything that is known about a reference.
 fn through(arrow: &Arrow) -> String {
-    let mut story = [arrow.label.as_str(), arrow.note.as_str()]
-        .join("\n")
-        .trim_matches('\n')
-        .to_owned();
+    let mut story = [arrow.label.as_str(), arrow.note.as_str()].join("\n").trim_matches('\n').to_owned();
     if arrow.count > 1 {
-        story.push_str(&format!(
-            "\n{} held through here",
-            crate::counts::counted(arrow.count, "object")
-        ));
+        story.push_str(&format!("\n{} held through here", crate::counts::counted(arrow.count, "object")));
     }
     story
 }
@@ -252,20 +216,9 @@ impl Page {
         if height > 0.0 {
             height += 18.0;
         }
-        let origin = Point {
-            x: MARGIN + (width - drawing.size.w) / 2.0,
-            y: MARGIN + height,
-        };
-        let size = Size {
-            w: width + 2.0 * MARGIN,
-            h: drawing.size.h + height + 2.0 * MARGIN,
-        };
-        Self {
-            title,
-            subtitle,
-            size,
-            origin,
-        }
+        let origin = Point { x: MARGIN + (width - drawing.size.w) / 2.0, y: MARGIN + height };
+        let size = Size { w: width + 2.0 * MARGIN, h: drawing.size.h + height + 2.0 * MARGIN };
+        Self { title, subtitle, size, origin }
     }
 }
 
@@ -284,10 +237,7 @@ fn wrap(text: &str, kind: Type, most: f64, ruler: &Ruler) -> Vec<Words> {
             _ => lines.push(word.to_owned()),
         }
     }
-    lines
-        .into_iter()
-        .map(|line| narrowed(line, kind, most, ruler))
-        .collect()
+    lines.into_iter().map(|line| narrowed(line, kind, most, ruler)).collect()
 }
 
 /// A line, elided when it is too wide.

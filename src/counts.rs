@@ -12,6 +12,13 @@ pub fn counted(count: u64, what: &str) -> String {
     format!("{} {plural}", grouped(count))
 }
 
+/// `… 37 more ways`.
+pub fn more_of(count: u64, what: &str) -> String {
+    let counted = counted(count, what);
+    let noun = counted.split_once(' ').map_or(what, |(_, noun)| noun);
+    format!("… {} more {noun}", grouped(count))
+}
+
 /// `1,234,567`.
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();

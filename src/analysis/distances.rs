@@ -52,7 +52,12 @@ impl RootChoice {
             if kind.is_empty() {
                 return Err(Error::Usage("--roots needs kinds of roots, such as `module,frame` or `all`".to_owned()));
             }
-            let kind = if kind == "all" { "*" } else { kind };
+            let kind = match kind {
+                "all" => "*",
+                "modules" => "module",
+                "frames" | "threads" => "frame",
+                kind => kind,
+            };
             pass.push(RootPattern { kind: kind.to_owned(), name });
         }
         Ok(Self { passes: vec![pass] })

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::chains::report::notes;
 use super::distances::{Distances, RootChoice};
 use super::retaining::Retaining;
-use crate::counts::{bytes_text, counted};
+use crate::counts::{bytes_text, counted, more_of};
 use crate::graph::{Heap, TypeId};
 use crate::report::{Block, Cell, Report, Span, Table, Tone};
 
@@ -75,7 +75,7 @@ impl Overview {
         )]));
         blocks.push(Block::Table(self.table(heap, limit)));
         if self.types.len() > limit {
-            blocks.push(Block::Note(format!("… {} more", counted((self.types.len() - limit) as u64, "type"))));
+            blocks.push(Block::Note(more_of((self.types.len() - limit) as u64, "type")));
         }
         blocks.push(Block::Note("name a type to see who keeps its objects alive: --type NAME".to_owned()));
         blocks.extend(notes(heap).into_iter().map(Block::Note));

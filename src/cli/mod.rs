@@ -146,12 +146,17 @@ fn load(dump: &Path, common: &Common, progress: &Progress) -> Result<Heap> {
 /// Writes the answer in the formats that were asked for.
 fn present(ask: &Ask, report: &Report, progress: &Arc<Progress>) -> Result<()> {
     let wants = |format| ask.format.contains(&format);
-    if wants(OutputFormat::Text) {
-        print_text(report, ask.common.color)?;
+    let printed = if wants(OutputFormat::Text) {
+        print_text(report, ask.common.color)
     } else if wants(OutputFormat::Json) {
         let mut out = BufWriter::new(io::stdout().lock());
-        json::write(report, &mut out).and_then(|()| out.flush()).map_err(Error::Output)?;
-    }
+        json::write(report, &mut out).and_then(|()| out.flush())
+    } else {
+        Ok(())
+    };
+    // whoever reads the answer may have had enough of it; the files are wanted all the same
+    printed
+        .or_else(|cause| if cause.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::Output(cause)) })?;
     if ask.no_files {
         return Ok(());
     }
@@ -167,7 +172,7 @@ fn present(ask: &Ask, report: &Report, progress: &Arc<Progress>) -> Result<()> {
     Ok(())
 }
 
-fn print_text(report: &Report, colour: Colour) -> Result<()> {
+fn print_text(report: &Report, colour: Colour) -> io::Result<()> {
     let stdout = io::stdout().lock();
     let choice = match colour {
         Colour::Auto => anstream::AutoStream::choice(&stdout),
@@ -179,7 +184,7 @@ fn print_text(report: &Report, colour: Colour) -> Result<()> {
         colour: choice != anstream::ColorChoice::Never,
     };
     let mut out = BufWriter::new(stdout);
-    text::write(report, layout, &mut out).and_then(|()| out.flush()).map_err(Error::Output)
+    text::write(report, layout, &mut out).and_then(|()| out.flush())
 }
 
 fn terminal_width() -> Option<usize> {

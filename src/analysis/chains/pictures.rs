@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use super::reading::{ReadStep, read};
 use super::{Chains, Detail, Signature, TypeAnswer};
-use crate::counts::{bytes_text, counted, grouped};
+use crate::counts::{bytes_text, counted, grouped, more_of};
 use crate::graph::{Heap, ObjectId, TypeId};
 use crate::report::{Arrow, Picture, Role, Shape};
 
@@ -63,7 +63,7 @@ fn merged(heap: &Heap, chains: &Chains, shown: &[(&TypeAnswer, &Signature)], raw
         left_out.0 += hidden as u64 + answer.further.0;
     }
     if left_out.0 > 0 {
-        drawing.more(format!("… {} more", counted(left_out.0, "way")));
+        drawing.more(more_of(left_out.0, "way"));
     }
     let matched: u64 = chains.types.iter().map(|answer| answer.count).sum();
     let first = heap.graph.type_name(shown[0].0.type_id);
@@ -72,12 +72,12 @@ fn merged(heap: &Heap, chains: &Chains, shown: &[(&TypeAnswer, &Signature)], raw
         types => format!("{} of {}", counted(matched, "object"), counted(types.len() as u64, "type")),
     };
     let ways: u64 = chains.types.iter().map(|answer| answer.signatures.len() as u64 + answer.further.0).sum();
-    Picture {
-        name: file_stem(&format!("{}-all", bare(first))),
-        title,
-        subtitle: format!("held in {}", counted(ways, "way")),
-        graph: drawing.graph,
+    let unreached: usize = chains.types.iter().map(|answer| answer.unreached.len()).sum();
+    let mut subtitle = format!("held in {}", counted(ways, "way"));
+    if unreached > 0 {
+        subtitle.push_str(&format!(" · {} not reachable from any root", grouped(unreached as u64)));
     }
+    Picture { name: file_stem(&format!("{}-all", bare(first))), title, subtitle, graph: drawing.graph }
 }
 
 /// A graph that is being drawn; equal objects of several chains become one shape.
@@ -130,7 +130,7 @@ impl Drawing {
         count: usize,
         signature: &Signature,
     ) -> Option<(NodeIndex, Arrow)> {
-        let gap = self.graph.add_node(more(format!("… {} more", counted(count as u64, "object"))));
+        let gap = self.graph.add_node(more(more_of(count as u64, "object")));
         self.connect(above, gap);
         Some((gap, Arrow { count: signature.objects.len() as u64, ..Arrow::default() }))
     }

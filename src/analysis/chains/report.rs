@@ -6,7 +6,7 @@ use super::reading::{ReadStep, read, title, whole_expression};
 use super::{Chains, Signature, TypeAnswer, Unreached};
 use super::{data, pictures};
 use crate::analysis::select::Selection;
-use crate::counts::{bytes_text, counted, grouped};
+use crate::counts::{bytes_text, counted, grouped, more_of};
 use crate::graph::{Heap, RootKind};
 use crate::report::{Block, ChainBlock, ChainStep, Report, Span, Tone};
 
@@ -100,7 +100,7 @@ fn of_type(heap: &Heap, answer: &TypeAnswer, detail: Detail) -> Vec<Block> {
     if objects > 0 {
         let more = hidden.len() as u64 + answer.further.0;
         let objects = counted(objects, "object");
-        blocks.push(Block::Note(format!("… {} more, holding {objects} (--limit shows more)", counted(more, "way"))));
+        blocks.push(Block::Note(format!("{}, holding {objects} (--limit shows more)", more_of(more, "way"))));
     }
     blocks.extend(unreached(heap, answer));
     blocks

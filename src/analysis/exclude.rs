@@ -34,19 +34,18 @@ impl ReferencePattern {
         }
     }
 
-    fn is_owned_by(&self, names: &OwnerNames<'_>) -> bool {
+    /// Whether the reference `attribute` of an object of type `type_name` is meant, or of the module of that name.
+    pub fn fits(&self, type_name: &str, module: Option<&str>, attribute: &str) -> bool {
+        self.is_owned_by(type_name, module) && pattern::matches(&self.name, attribute)
+    }
+
+    fn is_owned_by(&self, type_name: &str, module: Option<&str>) -> bool {
         let fits = |name: &str| {
             pattern::matches(&self.owner, name)
                 || (!pattern::is_glob(&self.owner) && pattern::is_bare_name_of(&self.owner, name))
         };
-        fits(names.type_name) || names.module.as_deref().is_some_and(|module| pattern::matches(&self.owner, module))
+        fits(type_name) || module.is_some_and(|module| pattern::matches(&self.owner, module))
     }
-}
-
-/// What an owner answers to.
-struct OwnerNames<'a> {
-    type_name: &'a str,
-    module: Option<String>,
 }
 
 /// Positions in [`HeapGraph::forward`](crate::graph::HeapGraph::forward) of all references that match a pattern,
@@ -89,9 +88,10 @@ fn direct_references(heap: &Heap, patterns: &[ReferencePattern]) -> (Vec<usize>,
         .into_par_iter()
         .map(ObjectId::at)
         .filter_map(|object| {
-            let names =
-                OwnerNames { type_name: heap.graph.type_name_of(object), module: module_names.get(&object).cloned() };
-            let owned: Vec<usize> = (0..patterns.len()).filter(|&place| patterns[place].is_owned_by(&names)).collect();
+            let type_name = heap.graph.type_name_of(object);
+            let module = module_names.get(&object).map(String::as_str);
+            let is_owned = |place: &usize| patterns[*place].is_owned_by(type_name, module);
+            let owned: Vec<usize> = (0..patterns.len()).filter(is_owned).collect();
             (!owned.is_empty()).then(|| references_of(heap, object, patterns, &owned))
         })
         .collect();

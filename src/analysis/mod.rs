@@ -4,6 +4,7 @@ pub mod chains;
 pub mod distances;
 pub mod exclude;
 pub mod export;
+pub mod holders;
 pub mod origin;
 pub mod overview;
 pub mod pattern;

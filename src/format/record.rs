@@ -113,7 +113,7 @@ impl<'a> Record<'a> {
             b"external" => self.external = size(scanner)?,
             b"refs" | b"referents" | b"references" | b"children" => addresses(scanner, &mut self.references)?,
             b"weak" => addresses(scanner, &mut self.weak)?,
-            b"edges" => self.has_names |= scanner.skip()?.len() > 2,
+            b"edges" => self.has_names |= scanner.skip_strings()? > 2,
             b"root" => self.root = root_word(scanner)?,
             b"name" => self.name = string_or_nothing(scanner)?,
             b"thread" => self.thread = string_or_nothing(scanner)?,
@@ -166,10 +166,9 @@ impl<'a> Record<'a> {
 
     fn type_number(&self, table: &mut ObjectTable) -> u32 {
         match self.module {
-            None => table.type_number(self.type_name, || qualified("", &decode(self.type_name))),
+            None => table.type_number(&[self.type_name], || qualified("", &decode(self.type_name))),
             Some(module) => {
-                let raw = [module, b"\n", self.type_name].concat();
-                table.type_number(&raw, || qualified(&decode(module), &decode(self.type_name)))
+                table.type_number(&[module, self.type_name], || qualified(&decode(module), &decode(self.type_name)))
             }
         }
     }

@@ -16,6 +16,11 @@ pub struct Malformed {
     pub expected: &'static str,
 }
 
+/// Digits of a number that fit in 64 bits whatever they are.
+const SAFE_DIGITS: usize = 19;
+/// Bytes of a string that are looked at one by one.
+const NEAR: usize = 16;
+
 /// The result of a step through the text.
 pub type Scan<T> = Result<T, Malformed>;
 
@@ -131,6 +136,18 @@ impl<'a> Scanner<'a> {
     pub fn string(&mut self) -> Scan<&'a [u8]> {
         self.expect(b'"', "a string")?;
         let start = self.position;
+        // most strings are keys and names: the first bytes are looked at without starting up a vector search
+        let near = self.bytes.get(start..).unwrap_or(&[]).iter().take(NEAR);
+        for (length, byte) in near.enumerate() {
+            match byte {
+                b'"' => {
+                    self.position = start + length + 1;
+                    return Ok(&self.bytes[start..start + length]);
+                }
+                b'\\' | b'\n' => break,
+                _ => {}
+            }
+        }
         loop {
             let rest = self.bytes.get(self.position..).unwrap_or(&[]);
             let Some(distance) = memchr3(b'"', b'\\', b'\n', rest) else {
@@ -183,9 +200,13 @@ impl<'a> Scanner<'a> {
         let mut value: u64 = 0;
         let mut fits = true;
         while let Some(digit) = self.bytes.get(self.position).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10) {
-            let next = value.checked_mul(10).and_then(|value| value.checked_add(u64::from(digit)));
-            fits &= next.is_some();
-            value = next.unwrap_or(value);
+            if self.position - start < SAFE_DIGITS {
+                value = value * 10 + u64::from(digit);
+            } else {
+                let next = value.checked_mul(10).and_then(|value| value.checked_add(u64::from(digit)));
+                fits &= next.is_some();
+                value = next.unwrap_or(value);
+            }
             self.position += 1;
         }
         let is_plain = !matches!(self.bytes.get(self.position), Some(b'.' | b'e' | b'E' | b'-' | b'+' | b'I' | b'N'));
@@ -244,6 +265,35 @@ impl<'a> Scanner<'a> {
             _ => self.skip_word()?,
         }
         Ok(&self.bytes[start..self.position])
+    }
+
+    /// Consumes a value that is most likely an array of strings, and returns its length in bytes. Faster than
+    /// [`Scanner::skip`] where it is one.
+    ///
+    /// # Errors
+    /// As [`Scanner::skip`].
+    pub fn skip_strings(&mut self) -> Scan<usize> {
+        self.peek();
+        let start = self.position;
+        if !self.take(b'[') {
+            return self.skip().map(<[u8]>::len);
+        }
+        loop {
+            match self.bytes.get(self.position) {
+                Some(b'"') => {
+                    self.string()?;
+                }
+                Some(b',' | b' ' | b'n' | b'u' | b'l') => self.position += 1,
+                Some(b']') => {
+                    self.position += 1;
+                    return Ok(self.position - start);
+                }
+                _ => {
+                    self.position = start;
+                    return self.skip().map(<[u8]>::len);
+                }
+            }
+        }
     }
 
     /// Passes over an object or array by counting brackets.

@@ -59,6 +59,11 @@ impl AddressIndex {
         self.rank(address).map(|rank| self.rows[rank as usize])
     }
 
+    /// Finds the rows of many addresses in a row, remembering where the last ones were.
+    pub fn finder(&self) -> Finder<'_> {
+        Finder { index: self, recent: vec![(u64::MAX, 0); RECENT] }
+    }
+
     /// How many distinct addresses there are.
     pub fn distinct(&self) -> usize {
         self.rows.len()
@@ -82,14 +87,50 @@ impl AddressIndex {
                     return None;
                 }
                 let granule = address >> shift;
-                let page = &pages[*slots.get(&(granule >> PAGE_BITS))? as usize];
-                let (word, bit) = place(granule);
-                let bits = page.bits[word];
-                let below = bits & ((1 << bit) - 1);
-                (bits >> bit & 1 == 1).then(|| page.ranks[word] + below.count_ones())
+                pages[*slots.get(&(granule >> PAGE_BITS))? as usize].rank(granule)
             }
             Layout::Sorted(sorted) => sorted.binary_search(&address).ok().and_then(|rank| u32::try_from(rank).ok()),
         }
+    }
+}
+
+impl Page {
+    fn rank(&self, granule: u64) -> Option<u32> {
+        let (word, bit) = place(granule);
+        let bits = self.bits[word];
+        let below = bits & ((1 << bit) - 1);
+        (bits >> bit & 1 == 1).then(|| self.ranks[word] + below.count_ones())
+    }
+}
+
+/// Pages that a [`Finder`] remembers.
+const RECENT: usize = 256;
+
+/// Looks up addresses, with the slots of recently met pages at hand: references of neighbours go to the same pages.
+#[derive(Debug)]
+pub struct Finder<'a> {
+    index: &'a AddressIndex,
+    /// Page numbers and their slots, by the low bits of the number.
+    recent: Vec<(u64, u32)>,
+}
+
+impl Finder<'_> {
+    /// The row of `address`, or `None` when no object has it.
+    pub fn row(&mut self, address: u64) -> Option<u32> {
+        let Layout::Pages { low_bits, shift, slots, pages } = &self.index.layout else {
+            return self.index.row(address);
+        };
+        if address & ((1 << shift) - 1) != *low_bits {
+            return None;
+        }
+        let granule = address >> shift;
+        let number = granule >> PAGE_BITS;
+        let recent = &mut self.recent[number as usize % RECENT];
+        if recent.0 != number {
+            *recent = (number, *slots.get(&number)?);
+        }
+        let rank = pages[recent.1 as usize].rank(granule)?;
+        Some(self.index.rows[rank as usize])
     }
 }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::address::AddressIndex;
-use super::csr::{Csr, partition};
+use super::csr::Csr;
 use super::id::MAX_OBJECTS;
 use super::names::Names;
 use super::{Damage, HeapGraph, ObjectId, Root, RootKind, Sizes, TypeId, WeakReference};
@@ -33,6 +33,8 @@ pub struct ObjectTable {
     type_names: Names,
     /// Type numbers by the raw bytes of the record, so that a name is decoded once.
     raw_types: FxHashMap<Box<[u8]>, u32>,
+    /// Room for putting such bytes together.
+    raw_type: Vec<u8>,
 }
 
 /// A root by address.
@@ -92,13 +94,19 @@ impl ObjectTable {
         self.roots.push(root);
     }
 
-    /// The number of a type in this table. `raw` is how the record writes it, `decode` makes its qualified name.
-    pub fn type_number(&mut self, raw: &[u8], decode: impl FnOnce() -> String) -> u32 {
-        if let Some(&number) = self.raw_types.get(raw) {
+    /// The number of a type in this table. `raw` is how the record writes it, in parts; `decode` makes its qualified
+    /// name.
+    pub fn type_number(&mut self, raw: &[&[u8]], decode: impl FnOnce() -> String) -> u32 {
+        self.raw_type.clear();
+        for part in raw {
+            self.raw_type.extend_from_slice(part);
+            self.raw_type.push(b'\n');
+        }
+        if let Some(&number) = self.raw_types.get(self.raw_type.as_slice()) {
             return number;
         }
         let number = self.type_names.intern(&decode());
-        self.raw_types.insert(raw.into(), number);
+        self.raw_types.insert(self.raw_type.as_slice().into(), number);
         number
     }
 
@@ -162,11 +170,13 @@ impl GraphBuilder {
             return Err(Error::TooLarge { what: "objects", count, limit: MAX_OBJECTS });
         }
         let has_roots = self.has_roots();
-        let mut index = AddressIndex::new(&self.all_addresses());
+        let mut addresses = self.all_addresses();
+        let mut index = AddressIndex::new(&addresses);
         if (index.distinct() as u64) < count {
             damage.duplicate_ids += count - index.distinct() as u64;
             self.drop_repeated(&index);
-            index = AddressIndex::new(&self.all_addresses());
+            addresses = self.all_addresses();
+            index = AddressIndex::new(&addresses);
         }
         progress.advance(1);
         let (type_names, types) = merge_types(&mut self.tables);
@@ -176,7 +186,7 @@ impl GraphBuilder {
         let reverse = forward.reversed();
         progress.advance(1);
         let mut graph = HeapGraph {
-            addresses: self.all_addresses(),
+            addresses,
             types,
             sizes: self.all_sizes(),
             places: self.tables.iter().flat_map(|table| &table.places).copied().collect(),
@@ -227,17 +237,16 @@ impl GraphBuilder {
 
     /// The strong references by row, dangling ones counted and left out.
     fn resolve(&mut self, index: &AddressIndex, damage: &mut Damage) -> Csr {
-        let resolved: Vec<(Vec<u32>, Vec<u32>)> =
+        let before: usize = self.tables.iter().map(|table| table.targets.len()).sum();
+        let resolved: Vec<Vec<u32>> =
             self.tables.par_iter_mut().flat_map_iter(|table| table.resolve_in_pieces(index)).collect();
-        let dangling: usize = self.tables.iter().map(|table| table.targets.len()).sum::<usize>()
-            - resolved.iter().map(|(_, targets)| targets.len()).sum::<usize>();
-        damage.dangling_references += dangling as u64;
-        self.tables.par_iter_mut().for_each(|table| {
-            table.targets = Vec::new();
-            table.degrees = Vec::new();
-        });
-        let degrees: Vec<u32> = resolved.iter().flat_map(|(degrees, _)| degrees).copied().collect();
-        let targets = resolved.into_iter().flat_map(|(_, targets)| targets).collect();
+        let found = resolved.iter().map(Vec::len).sum();
+        damage.dangling_references += (before - found) as u64;
+        let mut targets = Vec::with_capacity(found);
+        for piece in resolved {
+            targets.extend_from_slice(&piece);
+        }
+        let degrees: Vec<u32> = self.tables.iter_mut().flat_map(|table| std::mem::take(&mut table.degrees)).collect();
         Csr::new(&degrees, targets)
     }
 
@@ -301,22 +310,25 @@ impl ObjectTable {
         }
     }
 
-    /// Degrees and resolved targets of consecutive pieces of the table.
-    fn resolve_in_pieces(&self, index: &AddressIndex) -> Vec<(Vec<u32>, Vec<u32>)> {
+    /// Resolved targets of consecutive pieces of the table. Targets by address are dropped, and degrees corrected for
+    /// references that dangle.
+    fn resolve_in_pieces(&mut self, index: &AddressIndex) -> Vec<Vec<u32>> {
+        let targets = std::mem::take(&mut self.targets);
+        let mut finder = index.finder();
         let mut start = 0;
-        partition(self.len(), self.len().div_ceil(1 << 16))
-            .into_iter()
-            .map(|rows| {
-                let mut targets = Vec::new();
-                let mut degrees = Vec::with_capacity(rows.len());
-                for row in rows {
-                    let end = start + self.degrees[row] as usize;
-                    let before = targets.len();
-                    targets.extend(self.targets[start..end].iter().filter_map(|&target| index.row(target)));
-                    degrees.push(u32::try_from(targets.len() - before).unwrap_or(u32::MAX));
+        self.degrees
+            .chunks_mut(1 << 16)
+            .map(|degrees| {
+                let total: usize = degrees.iter().map(|&degree| degree as usize).sum();
+                let mut resolved = Vec::with_capacity(total);
+                for degree in degrees {
+                    let end = start + *degree as usize;
+                    let before = resolved.len();
+                    resolved.extend(targets[start..end].iter().filter_map(|&target| finder.row(target)));
+                    *degree = u32::try_from(resolved.len() - before).unwrap_or(u32::MAX);
                     start = end;
                 }
-                (degrees, targets)
+                resolved
             })
             .collect()
     }

@@ -99,55 +99,84 @@ impl Csr {
     /// filled on its own. The result does not depend on the number of threads. 8 bytes a reference are held meanwhile.
     pub fn reversed(&self) -> Self {
         let rows = self.row_count();
-        if rows == 0 {
-            return Self::default();
-        }
         let pieces = partition(rows, rayon::current_num_threads() * 4);
-        let blocks = rows.div_ceil(BLOCK);
-        let sorted: Vec<Vec<Vec<(u32, u32)>>> = pieces
-            .into_par_iter()
-            .map(|piece| {
-                let mut by_block = vec![Vec::new(); blocks];
-                for row in piece.map(ObjectId::at) {
-                    for &target in self.row(row) {
-                        by_block[target as usize / BLOCK].push((target, row.0));
-                    }
-                }
-                by_block
-            })
-            .collect();
+        let sorted: Vec<ByBlock> = pieces.into_par_iter().map(|piece| self.by_block(piece)).collect();
         let mut degrees = vec![0u32; rows];
-        let filled: Vec<Vec<u32>> = degrees
-            .par_chunks_mut(BLOCK)
-            .enumerate()
-            .map(|(block, degrees)| fill_block(block, degrees, &sorted))
-            .collect();
+        degrees.par_chunks_mut(BLOCK).enumerate().for_each(|(block, degrees)| count_block(block, degrees, &sorted));
+        let mut sources = vec![0u32; self.targets.len()];
+        let blocks: Vec<(&[u32], &mut [u32])> = split_by_block(&degrees, &mut sources);
+        blocks.into_par_iter().enumerate().for_each(|(block, (degrees, sources))| {
+            fill_block(block, degrees, sources, &sorted);
+        });
         drop(sorted);
-        let mut sources = Vec::with_capacity(self.targets.len());
-        for block in filled {
-            sources.extend_from_slice(&block);
-        }
         Self::new(&degrees, sources)
+    }
+
+    /// References of consecutive rows, sorted by the block of their target, in order within a block.
+    fn by_block(&self, rows: Range<usize>) -> ByBlock {
+        let blocks = self.row_count().div_ceil(BLOCK);
+        let references = self.offsets.get(rows.start)..self.offsets.get(rows.end);
+        let mut ends = vec![0usize; blocks + 1];
+        for &target in &self.targets[references.clone()] {
+            ends[target as usize / BLOCK + 1] += 1;
+        }
+        for block in 0..blocks {
+            ends[block + 1] += ends[block];
+        }
+        let starts = ends.clone();
+        let mut pairs = vec![(0, 0); references.len()];
+        for row in rows.map(ObjectId::at) {
+            for &target in self.row(row) {
+                let place = &mut ends[target as usize / BLOCK];
+                pairs[*place] = (target, row.0);
+                *place += 1;
+            }
+        }
+        ByBlock { starts, pairs }
     }
 }
 
 /// Targets in a block of the radix partition: their counters stay in the second-level cache.
 const BLOCK: usize = 1 << 16;
 
-fn fill_block(block: usize, degrees: &mut [u32], sorted: &[Vec<Vec<(u32, u32)>>]) -> Vec<u32> {
-    let first = block * BLOCK;
-    let pairs = || sorted.iter().flat_map(|piece| &piece[block]);
-    for (target, _) in pairs() {
-        degrees[*target as usize - first] += 1;
+/// (target, source) pairs of some rows, block after block.
+struct ByBlock {
+    /// Where each block starts, and the end.
+    starts: Vec<usize>,
+    pairs: Vec<(u32, u32)>,
+}
+
+impl ByBlock {
+    fn block(&self, block: usize) -> &[(u32, u32)] {
+        &self.pairs[self.starts[block]..self.starts[block + 1]]
     }
+}
+
+fn count_block(block: usize, degrees: &mut [u32], sorted: &[ByBlock]) {
+    for (target, _) in sorted.iter().flat_map(|piece| piece.block(block)) {
+        degrees[*target as usize - block * BLOCK] += 1;
+    }
+}
+
+/// The degrees and the sources of each block.
+fn split_by_block<'a>(degrees: &'a [u32], mut sources: &'a mut [u32]) -> Vec<(&'a [u32], &'a mut [u32])> {
+    let mut blocks = Vec::with_capacity(degrees.len().div_ceil(BLOCK));
+    for degrees in degrees.chunks(BLOCK) {
+        let length = degrees.iter().map(|&degree| degree as usize).sum();
+        let (block, rest) = sources.split_at_mut(length);
+        blocks.push((degrees, block));
+        sources = rest;
+    }
+    blocks
+}
+
+fn fill_block(block: usize, degrees: &[u32], sources: &mut [u32], sorted: &[ByBlock]) {
     let mut places: Vec<usize> = running_sum(degrees, |degree| degree as usize);
-    let mut sources = vec![0; places[degrees.len()]];
-    for &(target, source) in pairs() {
-        let place = &mut places[target as usize - first];
+    for &(target, source) in sorted.iter().flat_map(|piece| piece.block(block)) {
+        let place = &mut places[target as usize - block * BLOCK];
         sources[*place] = source;
         *place += 1;
     }
-    sources
 }
 
 /// Cuts `0..length` into at most `pieces` ranges of nearly equal length.

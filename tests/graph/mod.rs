@@ -57,8 +57,10 @@ proptest! {
         let index = AddressIndex::new(&addresses);
         let rows: std::collections::HashMap<u64, u32> = (0..).zip(&addresses).map(|(row, &address)| (address, row)).collect();
         prop_assert_eq!(index.distinct(), rows.len());
+        let mut finder = index.finder();
         for address in addresses.iter().flat_map(|&address| [address, address ^ 1, address.wrapping_add(16)]).chain(strangers) {
             prop_assert_eq!(index.row(address), rows.get(&address).copied(), "{}", address);
+            prop_assert_eq!(finder.row(address), rows.get(&address).copied(), "{}", address);
         }
     }
 

@@ -63,6 +63,13 @@ impl RootChoice {
         Ok(Self { passes: vec![pass] })
     }
 
+    /// The objects of all roots that are asked in any pass, in dump order; an object that is a root several times comes
+    /// as often.
+    pub fn roots<'a>(&'a self, graph: &'a HeapGraph) -> impl Iterator<Item = ObjectId> + Clone + 'a {
+        let is_asked = |root: &&Root| (0..self.passes.len()).any(|pass| self.pass_has(pass, root));
+        graph.roots().iter().filter(is_asked).map(|root| root.object)
+    }
+
     fn pass_has(&self, pass: usize, root: &Root) -> bool {
         self.passes[pass].iter().any(|wanted| {
             let name = root.name.as_deref().unwrap_or("");

@@ -1,7 +1,9 @@
 //! Questions to a heap, one a file: options in, an answer of plain data out, and at its foot how the answer is reported.
 
 pub mod chains;
+pub mod cut;
 pub mod distances;
+pub mod dominators;
 pub mod exclude;
 pub mod export;
 pub mod holders;

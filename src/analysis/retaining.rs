@@ -7,8 +7,51 @@ use crate::graph::{HeapGraph, ObjectId};
 pub struct Retaining<'g> {
     /// The heap.
     pub graph: &'g HeapGraph,
-    /// One bit a reference, in the order of [`HeapGraph::forward`]; `None` when nothing is excluded.
-    excluded: Option<Vec<u64>>,
+    /// `None` when nothing is excluded.
+    excluded: Option<Excluded>,
+}
+
+/// References that do not count, one bit each, in both orders.
+#[derive(Debug, Clone)]
+struct Excluded {
+    /// In the order of [`HeapGraph::forward`].
+    forward: Vec<u64>,
+    /// In the order of [`HeapGraph::reverse`]: of k parallel references of which j are excluded, the first j.
+    reverse: Vec<u64>,
+}
+
+impl Excluded {
+    fn new(graph: &HeapGraph, positions: &[usize]) -> Self {
+        let words = graph.reference_count().div_ceil(64);
+        let mut excluded = Self { forward: vec![0; words], reverse: vec![0; words] };
+        positions.iter().for_each(|&position| set(&mut excluded.forward, position));
+        for parallel in excluded.pairs(graph).chunk_by(|one, other| one == other) {
+            let (target, source) = parallel[0];
+            let before = graph.reverse().row(target).partition_point(|&other| other < source.0);
+            let first = graph.reverse().range(target).start + before;
+            (first..first + parallel.len()).for_each(|position| set(&mut excluded.reverse, position));
+        }
+        excluded
+    }
+
+    /// Target and source of each excluded reference, sorted.
+    fn pairs(&self, graph: &HeapGraph) -> Vec<(ObjectId, ObjectId)> {
+        let mut pairs = Vec::new();
+        for source in graph.objects() {
+            let positions = graph.forward().range(source).filter(|&position| is_set(&self.forward, position));
+            pairs.extend(positions.map(|position| (graph.forward().target(position), source)));
+        }
+        pairs.sort_unstable();
+        pairs
+    }
+}
+
+fn set(bits: &mut [u64], position: usize) {
+    bits[position / 64] |= 1 << (position % 64);
+}
+
+fn is_set(bits: &[u64], position: usize) -> bool {
+    bits[position / 64] >> (position % 64) & 1 == 1
 }
 
 impl<'g> Retaining<'g> {
@@ -19,19 +62,13 @@ impl<'g> Retaining<'g> {
 
     /// All strong references but those at `positions` of [`HeapGraph::forward`].
     pub fn without(graph: &'g HeapGraph, positions: &[usize]) -> Self {
-        if positions.is_empty() {
-            return Self::all(graph);
-        }
-        let mut excluded = vec![0u64; graph.reference_count().div_ceil(64)];
-        for &position in positions {
-            excluded[position / 64] |= 1 << (position % 64);
-        }
-        Self { graph, excluded: Some(excluded) }
+        let excluded = (!positions.is_empty()).then(|| Excluded::new(graph, positions));
+        Self { graph, excluded }
     }
 
-    /// Whether the reference at `position` counts.
+    /// Whether the reference at `position` of [`HeapGraph::forward`] counts.
     pub fn counts(&self, position: usize) -> bool {
-        self.excluded.as_ref().is_none_or(|excluded| excluded[position / 64] >> (position % 64) & 1 == 0)
+        self.excluded.as_ref().is_none_or(|excluded| !is_set(&excluded.forward, position))
     }
 
     /// Whether any strong reference does not count.
@@ -41,16 +78,21 @@ impl<'g> Retaining<'g> {
 
     /// The objects that `object` keeps alive directly, parallel references each.
     pub fn referents(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
-        let range = self.graph.forward().range(object);
-        range.filter(|&position| self.counts(position)).map(|position| self.graph.forward().target(position))
+        let forward = self.graph.forward();
+        let references = forward.range(object).zip(forward.row(object));
+        references.filter(|(position, _)| self.counts(*position)).map(|(_, &target)| ObjectId(target))
     }
 
-    /// The objects that keep `object` alive directly, each once, in dump order.
+    /// The objects that keep `object` alive directly, each once, in dump order. O(1) for each reference, excluded or not.
     pub fn referrers(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
+        let reverse = self.graph.reverse();
+        let references = reverse.range(object).zip(reverse.row(object));
+        let counted = references.filter(|(position, _)| {
+            self.excluded.as_ref().is_none_or(|excluded| !is_set(&excluded.reverse, *position))
+        });
         let mut previous = None;
-        self.graph.referrers(object).filter(move |&referrer| {
-            let is_new = previous.replace(referrer) != Some(referrer);
-            is_new && (self.excluded.is_none() || self.referents(referrer).any(|target| target == object))
-        })
+        counted
+            .map(|(_, &referrer)| ObjectId(referrer))
+            .filter(move |&referrer| previous.replace(referrer) != Some(referrer))
     }
 }

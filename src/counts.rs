@@ -32,6 +32,17 @@ pub fn grouped(count: u64) -> String {
     text
 }
 
+/// A part of a whole for people: `12.3 %`, `< 0.1 %`.
+pub fn share_text(part: u64, whole: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let share = if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };
+    match share {
+        0.0 => "0 %".to_owned(),
+        _ if share < 0.1 => "< 0.1 %".to_owned(),
+        _ => format!("{share:.1} %"),
+    }
+}
+
 /// A size for people: `72 B`, `405.7 KiB`.
 pub fn bytes_text(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

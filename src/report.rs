@@ -81,6 +81,8 @@ pub struct ChainStep {
     pub reference: Option<String>,
     /// Remarks on the reference: the containers passed through, `2 containers: dict of 34, list of 3`.
     pub reference_note: String,
+    /// Whether every chain to the target leads through this object.
+    pub is_must_pass: bool,
 }
 
 /// A table whose cells keep their unit.
@@ -127,6 +129,8 @@ pub struct Shape {
     pub lines: Vec<String>,
     /// How many objects this stands for: drawn as `×30` when more than one.
     pub count: u64,
+    /// Whether every chain to the target leads through it: drawn with a heavy outline.
+    pub is_must_pass: bool,
     /// The whole story, for a tooltip; may be empty.
     pub tooltip: String,
 }

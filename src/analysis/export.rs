@@ -1,11 +1,13 @@
 //! One row an object, for pandas and its kind.
 //!
 //! Columns: `address`, `type`, `shallow_size`, `distance` from the nearest module root (empty where no module leads to
-//! the object). Later columns are added at the end.
+//! the object), `idom`, the address of the immediate dominator (0 for the virtual root above all roots, empty where no root
+//! leads to the object), and `retained`, bytes. Later columns are added at the end.
 
 use std::io::{self, Write};
 
 use super::distances::{Distances, RootChoice};
+use super::dominators::{Holder, dominators};
 use super::retaining::Retaining;
 use crate::graph::{Heap, ObjectId};
 
@@ -23,31 +25,55 @@ pub enum Rows {
 /// # Errors
 /// What the writer reports.
 pub fn export(heap: &Heap, choice: &RootChoice, rows: Rows, out: &mut dyn Write) -> io::Result<()> {
-    let distances = Distances::search(&Retaining::all(&heap.graph), choice);
+    let retaining = Retaining::all(&heap.graph);
+    let distances = Distances::search(&retaining, choice);
+    let dominators = dominators(&retaining, choice.roots(&heap.graph));
     if rows == Rows::Csv {
-        writeln!(out, "address,type,shallow_size,distance")?;
+        writeln!(out, "address,type,shallow_size,distance,idom,retained")?;
     }
     for object in heap.graph.objects() {
-        let distance = distances.distance(object).filter(|_| distances.pass(object) == Some(0));
+        let row = Row {
+            object,
+            distance: distances.distance(object).filter(|_| distances.pass(object) == Some(0)),
+            dominator: dominators.immediate_dominator(object),
+            retained: dominators.is_reachable(object).then(|| dominators.retained_size(object)),
+        };
         match rows {
-            Rows::Csv => csv_row(heap, object, distance, out)?,
-            Rows::JsonLines => json_row(heap, object, distance, out)?,
+            Rows::Csv => csv_row(heap, &row, out)?,
+            Rows::JsonLines => json_row(heap, &row, out)?,
         }
     }
     Ok(())
 }
 
-fn csv_row(heap: &Heap, object: ObjectId, distance: Option<u32>, out: &mut dyn Write) -> io::Result<()> {
+/// What is written of an object beside its address, type and size.
+struct Row {
+    object: ObjectId,
+    distance: Option<u32>,
+    dominator: Option<Holder>,
+    retained: Option<u64>,
+}
+
+fn csv_row(heap: &Heap, row: &Row, out: &mut dyn Write) -> io::Result<()> {
     let graph = &heap.graph;
-    match graph.named_id(object) {
-        Some(text) => write!(out, "{}", csv_text(text))?,
-        None => write!(out, "{}", graph.address(object))?,
-    }
-    write!(out, ",{},{},", csv_text(graph.type_name_of(object)), graph.shallow_size(object))?;
-    match distance {
-        Some(distance) => writeln!(out, "{distance}"),
-        None => writeln!(out),
-    }
+    let address = |object: ObjectId| match graph.named_id(object) {
+        Some(text) => csv_text(text).into_owned(),
+        None => graph.address(object).to_string(),
+    };
+    let dominator = match row.dominator {
+        Some(Holder::Object(dominator)) => address(dominator),
+        Some(Holder::Root) => "0".to_owned(),
+        None => String::new(),
+    };
+    let distance = row.distance.map(|distance| distance.to_string()).unwrap_or_default();
+    let retained = row.retained.map(|retained| retained.to_string()).unwrap_or_default();
+    writeln!(
+        out,
+        "{},{},{},{distance},{dominator},{retained}",
+        address(row.object),
+        csv_text(graph.type_name_of(row.object)),
+        graph.shallow_size(row.object)
+    )
 }
 
 /// Quoted where commas, quotes or line ends ask for it.
@@ -59,14 +85,22 @@ fn csv_text(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-fn json_row(heap: &Heap, object: ObjectId, distance: Option<u32>, out: &mut dyn Write) -> io::Result<()> {
+fn json_row(heap: &Heap, row: &Row, out: &mut dyn Write) -> io::Result<()> {
     let graph = &heap.graph;
-    let address: serde_json::Value = graph.named_id(object).map_or_else(|| graph.address(object).into(), Into::into);
+    let address = |object: ObjectId| -> serde_json::Value {
+        graph.named_id(object).map_or_else(|| graph.address(object).into(), Into::into)
+    };
+    let dominator = row.dominator.map(|dominator| match dominator {
+        Holder::Object(dominator) => address(dominator),
+        Holder::Root => 0.into(),
+    });
     let row = serde_json::json!({
-        "address": address,
-        "type": graph.type_name_of(object),
-        "shallow_size": graph.shallow_size(object),
-        "distance": distance,
+        "address": address(row.object),
+        "type": graph.type_name_of(row.object),
+        "shallow_size": graph.shallow_size(row.object),
+        "distance": row.distance,
+        "idom": dominator,
+        "retained": row.retained,
     });
     writeln!(out, "{row}")
 }

@@ -6,6 +6,7 @@ pub mod distances;
 pub mod dominators;
 pub mod exclude;
 pub mod export;
+pub mod expression;
 pub mod holders;
 pub mod origin;
 pub mod overview;

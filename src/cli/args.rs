@@ -44,6 +44,8 @@ const EXIT_CODES: &str = "Exit codes:
 pub enum Command {
     /// Write one row an object: address, type, shallow size, distance from the nearest module root
     Export(Export),
+    /// The smallest set of references that must go so that all matching objects can be collected
+    Cut(CutArguments),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -76,6 +78,17 @@ pub struct Ask {
     /// OWNER is a type (qualified or bare) or a module's name, NAME an attribute; both may have `*` and `?`.
     #[arg(long, value_name = "OWNER.NAME")]
     pub exclude: Vec<String>,
+    /// What if this reference went? An expression as answers print it, such as `app.cache.items`, or OWNER.NAME
+    ///
+    /// Says what that frees, and shows what still holds the rest. `[…]` or `[*]` stands for all items.
+    #[arg(long, value_name = "EXPRESSION")]
+    pub without: Vec<String>,
+    /// Do not compute retained sizes: faster on a large dump
+    #[arg(long)]
+    pub no_retained: bool,
+    /// A file with further known holders, one a line: `selector | what it is | what releases it`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub holders: Option<PathBuf>,
     /// Show every hop: no folding of dictionaries, tuples and cells
     #[arg(long)]
     pub raw: bool,
@@ -131,6 +144,43 @@ pub struct Export {
     /// What all questions understand.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// `retainers cut`.
+#[derive(Debug, Args)]
+pub struct CutArguments {
+    /// Which objects, and from which roots.
+    #[command(flatten)]
+    pub which: Which,
+    /// Give up beyond this many references
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max: usize,
+    /// What all questions understand.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// A dump and objects in it.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The heap dump; `-` reads standard input
+    #[arg(value_name = "DUMP", value_hint = ValueHint::FilePath)]
+    pub dump: PathBuf,
+    /// Objects of this type (as for the main question)
+    #[arg(short, long = "type", value_name = "NAME")]
+    pub types: Vec<String>,
+    /// The object with this address
+    #[arg(long = "id", value_name = "ADDRESS")]
+    pub ids: Vec<String>,
+    /// Only these roots: kinds (`module`, `frame`, …, `all`), or `KIND:NAME` with globs
+    #[arg(long, value_name = "KINDS")]
+    pub roots: Vec<String>,
+    /// Do not follow references that match OWNER.NAME
+    #[arg(long, value_name = "OWNER.NAME")]
+    pub exclude: Vec<String>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// An output of the main question.

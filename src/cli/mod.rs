@@ -13,12 +13,15 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use rayon::prelude::*;
 
-use self::args::{Ask, Cli, Colour, Command, Common, Export, OutputFormat, Renderer};
+use self::args::{Ask, Cli, Colour, Command, Common, CutArguments, Export, OutputFormat, Renderer};
 use self::bar::Bar;
 use crate::analysis::chains::{Detail, Options, chains};
+use crate::analysis::cut::{Cut, cut_answer};
 use crate::analysis::distances::RootChoice;
-use crate::analysis::exclude::ReferencePattern;
+use crate::analysis::exclude::{ReferencePattern, matching_references};
 use crate::analysis::export::{Rows, export};
+use crate::analysis::expression::find_references;
+use crate::analysis::holders::KnownHolders;
 use crate::analysis::overview::overview;
 use crate::analysis::select::{Query, select};
 use crate::error::{Error, Result};
@@ -54,6 +57,7 @@ fn complain(error: &Error) {
 fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Some(Command::Export(asked)) => run_export(&asked),
+        Some(Command::Cut(asked)) => run_cut(&asked),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "retainers", &mut script);
@@ -80,6 +84,9 @@ fn run_ask(ask: &Ask) -> Result<ExitCode> {
     let options = Options {
         roots: root_choice(&ask.roots)?,
         exclude: ask.exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?,
+        without: Vec::new(),
+        retained: !ask.no_retained,
+        holders: known_holders(ask.holders.as_deref())?,
     };
     let query = Query { types: ask.types.clone(), ids: ask.ids.clone() };
     in_pool(&ask.common, |progress| {
@@ -91,7 +98,8 @@ fn run_ask(ask: &Ask) -> Result<ExitCode> {
             return Ok((report, true));
         }
         let selection = select(&heap.graph, &query);
-        let answer = chains(&heap, &selection, &options);
+        let without = references_meant(&heap, &ask.without)?;
+        let answer = chains(&heap, &selection, &Options { without, ..options });
         let report = answer.report(&heap, &selection, detail(ask, limit));
         Ok((report, !answer.types.is_empty()))
     })
@@ -128,6 +136,30 @@ fn in_pool<T: Send>(
     let done = pool.install(|| work(&progress));
     drop(bar);
     done.map(|(value, flag)| (value, flag, progress))
+}
+
+/// The table of known holders, with the user's own rows in front.
+fn known_holders(file: Option<&Path>) -> Result<KnownHolders> {
+    let read =
+        |path: &Path| std::fs::read_to_string(path).map_err(|cause| Error::Open { path: path.to_owned(), cause });
+    KnownHolders::with(&file.map(read).transpose()?.unwrap_or_default())
+}
+
+/// Positions of the references that `--without` means: expressions first, then patterns.
+fn references_meant(heap: &Heap, texts: &[String]) -> Result<Vec<usize>> {
+    let mut positions = Vec::new();
+    for text in texts {
+        let mut found = find_references(heap, text);
+        if found.is_empty() {
+            let pattern = ReferencePattern::parse(text)?;
+            found = matching_references(heap, std::slice::from_ref(&pattern));
+        }
+        if found.is_empty() {
+            return Err(Error::Usage(format!("no reference in the dump is `{text}`")));
+        }
+        positions.extend(found);
+    }
+    Ok(positions)
 }
 
 fn root_choice(words: &[String]) -> Result<RootChoice> {
@@ -249,6 +281,42 @@ fn draw(ask: &Ask, drawing: &Drawing, picture: &crate::report::Picture) -> Resul
         }
     }
     (drawing.write)(picture).map_err(|reason| Error::Draw { name: picture.name.clone(), reason })
+}
+
+fn run_cut(asked: &CutArguments) -> Result<ExitCode> {
+    let which = &asked.which;
+    let choice = root_choice(&which.roots)?;
+    let exclude: Vec<ReferencePattern> =
+        which.exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?;
+    let query = Query { types: which.types.clone(), ids: which.ids.clone() };
+    if query.types.is_empty() && query.ids.is_empty() {
+        return Err(Error::Usage("say which objects: --type NAME or --id ADDRESS".to_owned()));
+    }
+    let (report, found, _) = in_pool(&asked.common, |progress| {
+        let heap = load(&which.dump, &asked.common, progress)?;
+        progress.start(Phase::Search, 0);
+        let selection = select(&heap.graph, &query);
+        if selection.groups.is_empty() {
+            let nothing = chains(&heap, &selection, &Options::default());
+            return Ok((nothing.report(&heap, &selection, Detail::default()), false));
+        }
+        let answer = cut_answer(&heap, &selection, &choice, &exclude, asked.max);
+        let is_answer = !matches!(answer.cut, Cut::TooMany { .. } | Cut::Impossible(_));
+        Ok((answer.report(&heap), is_answer))
+    })?;
+    print_report(&report, which.json, &asked.common)?;
+    Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Prints a report that has no pictures.
+fn print_report(report: &Report, as_json: bool, common: &Common) -> Result<()> {
+    let printed = if as_json {
+        let mut out = BufWriter::new(io::stdout().lock());
+        json::write(report, &mut out).and_then(|()| out.flush())
+    } else {
+        print_text(report, common.color)
+    };
+    printed.map_err(Error::Output)
 }
 
 fn run_export(asked: &Export) -> Result<ExitCode> {

@@ -251,16 +251,29 @@ pub fn describe(bytes: &[u8], place: u64, type_name: &str) -> Description {
 
 fn describe_field(key: &[u8], scanner: &mut Scanner<'_>, description: &mut Description) -> Scan<()> {
     match key {
-        b"name" => description.name = text(scanner)?,
-        b"value" | b"repr" => description.value = text(scanner)?,
-        b"len" | b"length" => description.length = Some(size(scanner)?),
-        b"rc" | b"refcount" => description.reference_count = Some(size(scanner)?),
-        b"site" => description.site = text(scanner)?,
+        b"name" => description.name = lenient(scanner, text)?.flatten(),
+        b"value" | b"repr" => description.value = lenient(scanner, text)?.flatten(),
+        b"len" | b"length" => description.length = lenient(scanner, size)?,
+        b"rc" | b"refcount" => description.reference_count = lenient(scanner, size)?,
+        b"site" => description.site = lenient(scanner, text)?.flatten(),
         _ => {
             scanner.skip()?;
         }
     }
     Ok(())
+}
+
+/// Reads a value in some way, or passes over it where it cannot be read so: loading only passed over it too, and what
+/// follows it in the record must be found again.
+fn lenient<'a, T>(scanner: &mut Scanner<'a>, read: impl FnOnce(&mut Scanner<'a>) -> Scan<T>) -> Scan<Option<T>> {
+    let start = scanner.position();
+    match read(scanner) {
+        Ok(value) => Ok(Some(value)),
+        Err(_) => {
+            scanner.seek(start);
+            scanner.skip_strings().map(|_| None)
+        }
+    }
 }
 
 /// Types whose value, where a record has no name, is the name.
@@ -334,29 +347,37 @@ pub fn references(bytes: &[u8], place: u64, holder: &str, order: Order, visit: &
 fn reference_field<'a>(key: &[u8], scanner: &mut Scanner<'a>, found: &mut References<'a>) -> Scan<()> {
     match key {
         b"refs" | b"referents" | b"references" | b"children" => addresses(scanner, &mut found.strong),
-        b"edges" => strings(scanner, &mut found.names),
+        b"edges" => {
+            found.names = lenient(scanner, strings)?.unwrap_or_default();
+            Ok(())
+        }
         b"kinds" => {
-            found.kinds = string_or_nothing(scanner)?.unwrap_or(b"");
+            found.kinds = lenient(scanner, string_or_nothing)?.flatten().unwrap_or(b"");
             Ok(())
         }
         b"weak" => addresses(scanner, &mut found.weak),
-        b"weak_edges" => strings(scanner, &mut found.weak_names),
+        b"weak_edges" => {
+            found.weak_names = lenient(scanner, strings)?.unwrap_or_default();
+            Ok(())
+        }
         b"len" | b"length" => {
-            found.length = Some(size(scanner)?);
+            found.length = lenient(scanner, size)?;
             Ok(())
         }
         _ => scanner.skip().map(|_| ()),
     }
 }
 
-fn strings<'a>(scanner: &mut Scanner<'a>, strings: &mut Vec<Option<&'a [u8]>>) -> Scan<()> {
+fn strings<'a>(scanner: &mut Scanner<'a>) -> Scan<Vec<Option<&'a [u8]>>> {
+    let mut strings = Vec::new();
     if scanner.peek() != Some(b'[') {
-        return scanner.skip().map(|_| ());
+        return scanner.skip().map(|_| strings);
     }
     scanner.array(|scanner| {
         strings.push(string_or_nothing(scanner)?);
         Ok(())
-    })
+    })?;
+    Ok(strings)
 }
 
 fn named(raw: &[u8], letter: Option<&u8>, holder: &str) -> ReferenceName {

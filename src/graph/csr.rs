@@ -88,6 +88,16 @@ impl Csr {
         &self.targets[self.range(row)]
     }
 
+    /// The row of the reference at `position`, found by binary search.
+    pub fn row_of(&self, position: usize) -> ObjectId {
+        let (mut low, mut high) = (0, self.row_count());
+        while high - low > 1 {
+            let middle = low.midpoint(high);
+            if self.offsets.get(middle) <= position { low = middle } else { high = middle }
+        }
+        ObjectId::at(low)
+    }
+
     /// The target of the reference at `position`.
     pub fn target(&self, position: usize) -> ObjectId {
         ObjectId(self.targets[position])

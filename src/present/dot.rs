@@ -76,6 +76,9 @@ fn describe_shape(attributes: &mut AttributesList<'_, '_>, shape: &Shape) {
     ] {
         set(attributes, name, &value);
     }
+    if shape.is_must_pass {
+        set(attributes, "penwidth", "2.5");
+    }
 }
 
 /// Shape and style of a role; no two roles share a shape.

@@ -18,6 +18,9 @@ pub struct Paint {
     pub quiet: &'static str,
 }
 
+/// Outline of an object that every chain leads through.
+pub const MUST_PASS: &str = "#0f172a";
+
 /// Behind everything.
 pub const CANVAS: &str = "#f8fafc";
 /// Behind the label of an arrow.

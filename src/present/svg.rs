@@ -139,16 +139,20 @@ impl Pen {
         let class = format!("{:?}", card.role).to_lowercase();
         self.text.push_str(&format!("<g class=\"{class}\">\n"));
         self.tooltip(&card.tooltip);
-        self.outline(card.role, rect);
+        self.outline(card, rect);
         self.card_text(card, rect);
         self.text.push_str("</g>\n");
     }
 
-    fn outline(&mut self, role: Role, rect: Rect) {
-        let colours = paint(role);
+    fn outline(&mut self, card: &Card, rect: Rect) {
+        let colours = paint(card.role);
         let plain = format!("fill=\"{}\" stroke=\"{}\"", colours.fill, colours.outline);
-        match role {
+        match card.role {
             Role::Root => self.rect(rect, rect.h.min(44.0) / 2.0, &plain),
+            Role::Holder if card.is_must_pass => {
+                let heavy = format!("fill=\"{}\" stroke=\"{}\" stroke-width=\"2.6\"", colours.fill, palette::MUST_PASS);
+                self.rect(rect, 6.0, &heavy);
+            }
             Role::Holder => self.rect(rect, 6.0, &format!("{plain} stroke-width=\"1.2\"")),
             Role::Plumbing => self.rect(rect, 0.0, &format!("{plain} stroke-width=\"1.2\" stroke-dasharray=\"5 3\"")),
             Role::More => {

@@ -61,6 +61,7 @@ impl Page<'_> {
         let last = chain.steps.len().saturating_sub(1);
         for (place, step) in chain.steps.iter().enumerate() {
             let prefix = match place {
+                _ if step.is_must_pass => "  ◆ ",
                 0 => "  ",
                 _ if place == last => "  ╰▶ ",
                 _ => "  ├ ",

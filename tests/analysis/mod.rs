@@ -32,7 +32,7 @@ impl Asked {
         let roots =
             if self.roots.is_empty() { RootChoice::default() } else { RootChoice::parse(&owned(self.roots)).unwrap() };
         let exclude = self.exclude.iter().map(|pattern| ReferencePattern::parse(pattern).unwrap()).collect();
-        let answer = chains(heap, &selection, &Options { roots, exclude });
+        let answer = chains(heap, &selection, &Options { roots, exclude, ..Options::default() });
         (selection, answer)
     }
 

@@ -111,10 +111,10 @@ fn export_writes_a_row_an_object() {
     assert_eq!(workshop.run(&["export", "dump.jsonl", "-o", "objects.csv"]).code, 0);
     let csv = String::from_utf8(workshop.read("objects.csv")).unwrap();
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines[0], "address,type,shallow_size,distance");
-    assert_eq!(lines[1], "16,module,128,0");
-    assert_eq!(lines[4], "64,app.Session,512,3");
-    assert_eq!(*lines.last().unwrap(), "96,app.Lost,768,");
+    assert_eq!(lines[0], "address,type,shallow_size,distance,idom,retained");
+    assert_eq!(lines[1], "16,module,128,0,0,1920");
+    assert_eq!(lines[4], "64,app.Session,512,3,48,512");
+    assert_eq!(*lines.last().unwrap(), "96,app.Lost,768,,,");
     assert_eq!(workshop.run(&["export", "dump.jsonl", "-o", "objects.jsonl"]).code, 0);
     let rows: Vec<serde_json::Value> = String::from_utf8(workshop.read("objects.jsonl"))
         .unwrap()

@@ -14,7 +14,7 @@ use super::{cases, folder, json, load};
 /// The signature of the chain to one object.
 fn chain_to(heap: &Heap, address: u64, roots: &str) -> Option<Signature> {
     let query = Query { types: Vec::new(), ids: vec![address.to_string()] };
-    let options = Options { roots: RootChoice::parse(&[roots.to_owned()]).unwrap(), exclude: Vec::new() };
+    let options = Options { roots: RootChoice::parse(&[roots.to_owned()]).unwrap(), ..Options::default() };
     let answer = chains(heap, &select(&heap.graph, &query), &options);
     answer.types[0].signatures.first().cloned()
 }

@@ -142,3 +142,12 @@ fn not_a_dump_at_all_shows_its_first_bytes_and_what_is_known() {
         assert!(error.contains("JSON Graph Format") && error.contains("Meliae"), "{error}");
     }
 }
+
+#[test]
+fn names_that_cannot_be_read_do_not_hide_the_references_behind_them() {
+    let heap = load(
+        b"{\"address\": 1, \"type\": \"a\", \"edges\": [\"x\" \"y\"], \"len\": 1-2, \"rc\": 1e, \"weak_edges\": [null \"z\"], \"refs\": [2]}\n{\"address\": 2, \"type\": \"b\", \"refs\": []}\n",
+    );
+    assert_eq!(heap.graph.reference_count(), 1);
+    assert_eq!(super::names(&heap, 1), [""]);
+}

@@ -30,7 +30,7 @@ pub fn exercise(heap: &Heap) {
     }
     let every = Query { types: vec!["*".to_owned()], ids: Vec::new() };
     let selection = select(graph, &every);
-    let options = Options { roots: RootChoice::default(), exclude: Vec::new() };
+    let options = Options { roots: RootChoice::default(), ..Options::default() };
     let answer = chains(heap, &selection, &options);
     let matched: u64 = answer.types.iter().map(|answer| answer.count).sum();
     assert_eq!(matched, graph.object_count() as u64);

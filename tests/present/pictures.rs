@@ -56,7 +56,7 @@ pub(crate) fn nasty_texts() -> Vec<String> {
 
 /// An object.
 pub(crate) fn shape(role: Role, heading: impl Into<String>, count: u64) -> Shape {
-    Shape { role, heading: heading.into(), lines: Vec::new(), count, tooltip: String::new() }
+    Shape { role, heading: heading.into(), lines: Vec::new(), count, is_must_pass: false, tooltip: String::new() }
 }
 
 /// A reference.

@@ -16,6 +16,7 @@ fn long_chain() -> Block {
         object_notes: vec![Span::new(Tone::Faint, "72 B")],
         reference: reference.map(ToOwned::to_owned),
         reference_note: "through dict of 34".to_owned(),
+        is_must_pass: false,
     };
     Block::Chain(ChainBlock {
         heading: vec![Span::plain("[1] all held by module a.very.long.module.name.that.goes.on.and.on")],

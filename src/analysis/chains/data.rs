@@ -34,6 +34,12 @@ pub fn data(heap: &Heap, selection: &Selection, chains: &Chains) -> Value {
         "ambiguous": ambiguous.collect::<Vec<_>>(),
         "missing": missing.collect::<Vec<_>>(),
         "excluded_references": chains.excluded_references,
+        "reachable": chains.reachable,
+        "without": chains.freed.map(|freed| json!({
+            "objects": freed.objects,
+            "bytes": freed.bytes,
+            "matched": freed.targets_freed,
+        })),
         "signatures": signatures,
         "unreached": unreached,
     })
@@ -57,6 +63,7 @@ fn of_type(heap: &Heap, answer: &TypeAnswer) -> Value {
         "type": heap.graph.type_name(answer.type_id),
         "count": answer.count,
         "shallow_size": answer.shallow_size,
+        "retained": answer.retained,
         "signatures": answer.signatures.len() as u64 + answer.further.0,
         "signatures_left_out": answer.further.0,
         "unreached": answer.unreached.len(),
@@ -69,6 +76,7 @@ fn signature(heap: &Heap, answer: &TypeAnswer, way: &Signature) -> Value {
         "type": heap.graph.type_name(answer.type_id),
         "count": way.objects.len(),
         "shallow_size": way.shallow_size,
+        "retained": way.retained,
         "length": way.length,
         "longest": way.longest,
         "equally_short": way.equally_short,
@@ -81,6 +89,8 @@ fn signature(heap: &Heap, answer: &TypeAnswer, way: &Signature) -> Value {
         "steps": way.steps.iter().map(|hop| step(heap, hop)).collect::<Vec<_>>(),
         "reading": read(heap, way, false).iter().map(read_step).collect::<Vec<_>>(),
         "objects": way.objects.iter().map(|&object| address(heap, object)).collect::<Vec<_>>(),
+        "disjoint_ways": way.disjoint_ways.iter().map(|ways| objects(heap, ways)).collect::<Vec<_>>(),
+        "known_holders": way.known_holders,
     })
 }
 
@@ -88,6 +98,10 @@ fn step(heap: &Heap, step: &Step) -> Value {
     let mut fields = object(heap, step.object);
     let description = &step.description;
     fields.insert("count".into(), step.count.into());
+    if let Some(retained) = step.retained {
+        fields.insert("retained".into(), json!({"bytes": retained.bytes, "objects": retained.objects}));
+        fields.insert("must_pass".into(), step.is_must_pass.into());
+    }
     let texts = [("name", &description.name), ("value", &description.value), ("site", &description.site)];
     for (key, text) in texts {
         if let Some(text) = text {
@@ -115,6 +129,10 @@ fn object(heap: &Heap, object: ObjectId) -> Map<String, Value> {
     fields.insert("type".into(), heap.graph.type_name_of(object).into());
     fields.insert("size".into(), heap.graph.shallow_size(object).into());
     fields
+}
+
+fn objects(heap: &Heap, objects: &[ObjectId]) -> Vec<Value> {
+    objects.iter().map(|&one| Value::Object(object(heap, one))).collect()
 }
 
 /// A number, or the dump's own text where ids are no numbers.

@@ -19,8 +19,11 @@ pub use self::data::{SCHEMA, dump as dump_data};
 pub use self::report::Detail;
 use self::shape::Shapes;
 use self::tree::{ChainTree, choose_chains};
+use super::cut::{Freed, disjoint_ways, frees};
 use super::distances::{Distances, RootChoice};
+use super::dominators::{Dominators, Holder, SetSize, dominators, retained_by_set};
 use super::exclude::{ReferencePattern, matching_references};
+use super::holders::{KnownHolder, KnownHolders};
 use super::origin::package;
 use super::retaining::Retaining;
 use super::select::{Group, Selection};
@@ -33,6 +36,13 @@ pub struct Options {
     pub roots: RootChoice,
     /// References that do not count.
     pub exclude: Vec<ReferencePattern>,
+    /// Further references that do not count, by their position in
+    /// [`HeapGraph::forward`](crate::graph::HeapGraph::forward).
+    pub without: Vec<usize>,
+    /// Whether to compute what the objects and their holders retain.
+    pub retained: bool,
+    /// Holders that everyone meets.
+    pub holders: KnownHolders,
 }
 
 /// The chains of all objects asked for.
@@ -42,6 +52,27 @@ pub struct Chains {
     pub types: Vec<TypeAnswer>,
     /// How many references were excluded.
     pub excluded_references: u64,
+    /// Bytes and objects that some root reaches; `None` where retained sizes were not asked for.
+    pub reachable: Option<Retained>,
+    /// What going without some references frees; `None` where that was not asked.
+    pub freed: Option<Freed>,
+}
+
+/// What would go if something went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Retained {
+    /// Bytes, what is held outside the heap included.
+    pub bytes: u64,
+    /// Bytes of these that are held outside the heap; known for sets only.
+    pub external: Option<u64>,
+    /// Objects.
+    pub objects: u64,
+}
+
+impl From<SetSize> for Retained {
+    fn from(set: SetSize) -> Self {
+        Self { bytes: set.shallow.saturating_add(set.external), external: Some(set.external), objects: set.objects }
+    }
 }
 
 /// How the objects of one type are held.
@@ -53,6 +84,8 @@ pub struct TypeAnswer {
     pub count: u64,
     /// Their shallow sizes together, bytes.
     pub shallow_size: u64,
+    /// What becomes unreachable when all of them go.
+    pub retained: Option<Retained>,
     /// The ways in which they are held, the most frequent first.
     pub signatures: Vec<Signature>,
     /// Ways beyond the first [`MAX_SIGNATURES`], and the objects that are held so.
@@ -82,6 +115,13 @@ pub struct Signature {
     pub objects: Vec<ObjectId>,
     /// Their shallow sizes together, bytes.
     pub shallow_size: u64,
+    /// What becomes unreachable when all of them go.
+    pub retained: Option<Retained>,
+    /// Disjoint ways from roots to the representative, each root first, where no single object retains it; at least two
+    /// then, unless it is a root.
+    pub disjoint_ways: Vec<Vec<ObjectId>>,
+    /// Holders on the chain that everyone meets, and what makes them let go.
+    pub known_holders: Vec<KnownHolder>,
 }
 
 /// An object on a chain.
@@ -97,6 +137,10 @@ pub struct Step {
     pub reference: Option<StepReference>,
     /// Whether it is the dictionary of the attributes of the step before.
     pub is_namespace: bool,
+    /// What becomes unreachable when this object goes.
+    pub retained: Option<Retained>,
+    /// Whether all chains to the representative lead through it: it dominates it.
+    pub is_must_pass: bool,
 }
 
 /// A reference on a chain.
@@ -139,6 +183,10 @@ pub struct HeldFromOutside {
 
 /// Ways of being held that are told apart for one type; further ones are only counted.
 pub const MAX_SIGNATURES: usize = 10_000;
+/// Signatures of a type for which the retained size of the set, and disjoint ways, are computed.
+const WEIGHED: usize = 10;
+/// Disjoint ways that are named at most.
+const DISJOINT_WAYS: usize = 3;
 /// Referrers that are described for an object that no root reaches.
 const REFERRERS_SHOWN: usize = 10;
 /// Unreached objects of a type that are traced to what holds them from outside.
@@ -151,12 +199,33 @@ const FIRST_IMMORTAL: u64 = 1 << 30;
 /// Finds the chains of the selected objects. O(n + m) for all of them together, and the text of the records on chosen
 /// chains.
 pub fn chains(heap: &Heap, selection: &Selection, options: &Options) -> Chains {
-    let positions = matching_references(heap, &options.exclude);
+    let mut positions = matching_references(heap, &options.exclude);
+    let excluded_references = positions.len() as u64;
+    let freed = freed_without(heap, selection, options, &positions);
+    positions.extend_from_slice(&options.without);
+    positions.sort_unstable();
+    positions.dedup();
     let retaining = Retaining::without(&heap.graph, &positions);
     let distances = Distances::search(&retaining, &options.roots);
-    let search = Search { heap, retaining, distances, choice: &options.roots };
+    let dominators = options.retained.then(|| dominators(&retaining, options.roots.roots(&heap.graph)));
+    let search = Search { heap, retaining, distances, dominators, choice: &options.roots, holders: &options.holders };
     let types = search.answer_all(&selection.groups);
-    Chains { types, excluded_references: positions.len() as u64 }
+    let reachable = search.dominators.as_ref().map(|dominators| Retained {
+        bytes: dominators.reachable_size(),
+        external: None,
+        objects: dominators.reachable_count(),
+    });
+    Chains { types, excluded_references, reachable, freed }
+}
+
+/// What goes when the references of `without` go, beyond those that are excluded anyway.
+fn freed_without(heap: &Heap, selection: &Selection, options: &Options, excluded: &[usize]) -> Option<Freed> {
+    if options.without.is_empty() {
+        return None;
+    }
+    let retaining = Retaining::without(&heap.graph, excluded);
+    let targets: Vec<ObjectId> = selection.groups.iter().flat_map(|group| &group.objects).copied().collect();
+    Some(frees(&retaining, options.roots.roots(&heap.graph), &options.without, &targets))
 }
 
 /// What the chains of all types share.
@@ -164,7 +233,9 @@ struct Search<'a> {
     heap: &'a Heap,
     retaining: Retaining<'a>,
     distances: Distances,
+    dominators: Option<Dominators>,
     choice: &'a RootChoice,
+    holders: &'a KnownHolders,
 }
 
 impl Search<'_> {
@@ -219,11 +290,16 @@ impl Search<'_> {
             let key = |signature: &Signature| (signature.pass, signature.length, signature.objects[0]);
             b.objects.len().cmp(&a.objects.len()).then_with(|| key(a).cmp(&key(b)))
         });
+        for signature in &mut signatures {
+            signature.known_holders = self.holders.on(self.heap, signature).into_iter().cloned().collect();
+        }
+        self.weigh(&mut signatures);
         let unreached = group.objects.iter().filter(|&&object| self.distances.pass(object).is_none());
         TypeAnswer {
             type_id: group.type_id,
             count: group.objects.len() as u64,
             shallow_size: self.size_of(&group.objects),
+            retained: self.retained_by(&group.objects),
             signatures,
             further,
             unreached: unreached.enumerate().map(|(place, &object)| self.unreached(object, place)).collect(),
@@ -244,7 +320,7 @@ impl Search<'_> {
         let mut places: Vec<u32> = tree.upwards(representative).collect();
         places.reverse();
         let steps: Vec<Step> = (0..places.len())
-            .map(|at| self.step(places[at], places.get(at + 1).copied(), tree, shapes, &crowd))
+            .map(|at| self.step(places[at], places.get(at + 1).copied(), objects[0], tree, shapes, &crowd))
             .collect();
         Some(Signature {
             fingerprint: shapes.fingerprint(&self.heap.graph, shape),
@@ -255,11 +331,22 @@ impl Search<'_> {
             equally_short: tree.chain_counts[representative as usize],
             steps,
             shallow_size: self.size_of(&objects),
+            retained: None,
+            disjoint_ways: Vec::new(),
+            known_holders: Vec::new(),
             objects,
         })
     }
 
-    fn step(&self, place: u32, next: Option<u32>, tree: &ChainTree, shapes: &Shapes, crowd: &Crowd) -> Step {
+    fn step(
+        &self,
+        place: u32,
+        next: Option<u32>,
+        target: ObjectId,
+        tree: &ChainTree,
+        shapes: &Shapes,
+        crowd: &Crowd,
+    ) -> Step {
         let object = tree.objects[place as usize];
         let reference = next.map(|next| StepReference {
             name: tree.names[next as usize].clone(),
@@ -271,7 +358,32 @@ impl Search<'_> {
             count: crowd.count(shapes.of_object[place as usize]),
             reference,
             is_namespace: shapes.is_namespace[place as usize],
+            retained: self.dominators.as_ref().map(|dominators| self.retained_by_one(dominators, object)),
+            is_must_pass: self.dominators.as_ref().is_some_and(|dominators| dominators.dominates(object, target)),
         }
+    }
+
+    /// What the whole set retains, everything counted once.
+    fn retained_by(&self, objects: &[ObjectId]) -> Option<Retained> {
+        self.dominators.as_ref()?;
+        Some(retained_by_set(&self.retaining, self.choice.roots(&self.heap.graph), objects).into())
+    }
+
+    fn retained_by_one(&self, dominators: &Dominators, object: ObjectId) -> Retained {
+        Retained { bytes: dominators.retained_size(object), external: None, objects: dominators.retained_count(object) }
+    }
+
+    /// Computes what costs a search for each signature, for those that are likely to be shown.
+    fn weigh(&self, signatures: &mut [Signature]) {
+        let Some(dominators) = &self.dominators else { return };
+        signatures.par_iter_mut().take(WEIGHED).for_each(|signature| {
+            signature.retained = self.retained_by(&signature.objects);
+            let target = signature.objects[0];
+            if dominators.immediate_dominator(target) == Some(Holder::Root) && !signature.steps.is_empty() {
+                let roots = self.choice.roots(&self.heap.graph);
+                signature.disjoint_ways = disjoint_ways(&self.retaining, roots, target, DISJOINT_WAYS);
+            }
+        });
     }
 
     fn unreached(&self, object: ObjectId, place: usize) -> Unreached {
@@ -317,6 +429,68 @@ impl Search<'_> {
         });
         found.unwrap_or_else(ReferenceName::unknown)
     }
+}
+
+/// What an object is, in a few words.
+pub fn object_title(heap: &Heap, object: ObjectId) -> String {
+    reading::title(heap, object, &heap.describe(object))
+}
+
+/// For references by their position in [`HeapGraph::forward`](crate::graph::HeapGraph::forward): who holds, and the
+/// reference as a Python expression along the holder's chosen chain. A holder that no root reaches is named by its type.
+pub fn reference_expressions(
+    heap: &Heap,
+    retaining: &Retaining<'_>,
+    choice: &RootChoice,
+    positions: &[usize],
+) -> Vec<(ObjectId, String)> {
+    let distances = Distances::search(retaining, choice);
+    let holders: Vec<ObjectId> = positions.iter().map(|&position| heap.graph.forward().row_of(position)).collect();
+    let reached: Vec<ObjectId> = holders.iter().copied().filter(|&holder| distances.pass(holder).is_some()).collect();
+    let tree = choose_chains(heap, retaining, &distances, choice, &reached, "");
+    let shapes = Shapes::new(&heap.graph, &tree);
+    let mut places = tree.targets.iter().copied();
+    let expressions = positions.iter().zip(&holders).map(|(&position, &holder)| {
+        let place = distances.pass(holder).and_then(|_| places.next());
+        let name = name_at(heap, holder, position);
+        let expression = match place {
+            Some(place) => expression_to(heap, &tree, &shapes, place, name),
+            None => format!("<{}>{}", heap.graph.type_name_of(holder), name.expression(false)),
+        };
+        (holder, expression)
+    });
+    expressions.collect()
+}
+
+fn name_at(heap: &Heap, holder: ObjectId, wanted: usize) -> ReferenceName {
+    let mut found = ReferenceName::unknown();
+    heap.for_each_reference(holder, |position, _, name| {
+        if position == wanted {
+            found = name.clone();
+        }
+    });
+    found
+}
+
+/// The chain down to `place` and one more reference, as an expression.
+fn expression_to(heap: &Heap, tree: &ChainTree, shapes: &Shapes, place: u32, last: ReferenceName) -> String {
+    let mut places: Vec<u32> = tree.upwards(place).collect();
+    places.reverse();
+    let names = places[1..].iter().map(|&place| tree.names[place as usize].clone()).chain([last]);
+    let steps: Vec<Step> = places
+        .iter()
+        .zip(names)
+        .map(|(&place, name)| Step {
+            object: tree.objects[place as usize],
+            description: Description::default(),
+            count: 1,
+            reference: Some(StepReference { name, differs: false }),
+            is_namespace: shapes.is_namespace[place as usize],
+            retained: None,
+            is_must_pass: false,
+        })
+        .collect();
+    reading::from_root(heap, tree.roots.get(&places[0]), &steps)
 }
 
 /// How many objects stand at each place of a signature's chains, and whether the references into that place have one

@@ -195,6 +195,10 @@ fn shape(heap: &Heap, signature: &Signature, step: &ReadStep, role: Role) -> Sha
     if let Some(length) = hop.description.length {
         lines[0] = format!("{}, {}", counted(length, "item"), lines[0]);
     }
+    if let Some(retained) = &hop.retained {
+        let which = if hop.count > 1 { " (that one)" } else { "" };
+        lines.push(format!("retains {}{which}", bytes_text(retained.bytes)));
+    }
     if let Some(site) = &hop.description.site {
         lines.push(format!("allocated at {site}"));
     }
@@ -204,12 +208,13 @@ fn shape(heap: &Heap, signature: &Signature, step: &ReadStep, role: Role) -> Sha
         heading: step.title.clone(),
         tooltip: format!("{}\n{}\n{value}", step.title, lines.join("\n")).trim_end().to_owned(),
         lines,
+        is_must_pass: hop.is_must_pass && role != Role::Target,
         count: if role == Role::Target { signature.objects.len() as u64 } else { hop.count },
     }
 }
 
 fn more(heading: String) -> Shape {
-    Shape { role: Role::More, heading, lines: Vec::new(), count: 1, tooltip: String::new() }
+    Shape { role: Role::More, heading, lines: Vec::new(), count: 1, is_must_pass: false, tooltip: String::new() }
 }
 
 fn bare(type_name: &str) -> &str {

@@ -6,7 +6,7 @@
 
 use super::{Signature, Step, StepReference};
 use crate::counts::grouped;
-use crate::graph::{Description, Heap, ObjectId, ReferenceKind};
+use crate::graph::{Description, Heap, ObjectId, ReferenceKind, Root, RootKind};
 
 /// An object of a chain, and how it holds the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,14 +61,20 @@ pub fn read(heap: &Heap, signature: &Signature, raw: bool) -> Vec<ReadStep> {
 
 /// The whole chain as one Python expression.
 pub fn whole_expression(heap: &Heap, signature: &Signature) -> String {
-    let steps = &signature.steps;
-    let start = match &signature.root.name {
-        Some(name) if signature.root.kind == crate::graph::RootKind::Module => name.to_string(),
-        Some(name) => format!("<{} {name}>", signature.root.kind.title()),
-        None => format!("<{}>", title(heap, steps[0].object, &steps[0].description)),
+    let last = signature.steps.len().saturating_sub(1);
+    from_root(heap, Some(&signature.root), &signature.steps[..last.max(1)])
+}
+
+/// The references of `steps`, the first of which is the root's, after the root's name.
+pub fn from_root(heap: &Heap, root: Option<&Root>, steps: &[Step]) -> String {
+    let start = match root.map(|root| (&root.kind, &root.name)) {
+        Some((RootKind::Module, Some(name))) => name.to_string(),
+        Some((kind, Some(name))) => format!("<{} {name}>", kind.title()),
+        _ => {
+            format!("<{}>", steps.first().map_or_else(String::new, |step| title(heap, step.object, &step.description)))
+        }
     };
-    let last = steps.len().saturating_sub(1);
-    start + &if last == 0 { String::new() } else { expression(&steps[..last]) }
+    start + &expression(steps)
 }
 
 /// The index of the last step that is folded into the step at `at`.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::reading::{ReadStep, read, title, whole_expression};
-use super::{Chains, Signature, TypeAnswer, Unreached};
+use super::{Chains, Retained, Signature, TypeAnswer, Unreached};
 use super::{data, pictures};
 use crate::analysis::select::Selection;
-use crate::counts::{bytes_text, counted, grouped, more_of};
+use crate::counts::{bytes_text, counted, grouped, more_of, share_text};
 use crate::graph::{Heap, RootKind};
 use crate::report::{Block, ChainBlock, ChainStep, Report, Span, Tone};
 
@@ -35,7 +35,7 @@ impl Chains {
     pub fn report(&self, heap: &Heap, selection: &Selection, detail: Detail) -> Report {
         let mut blocks: Vec<Block> = about_selection(selection, self);
         for answer in &self.types {
-            blocks.extend(of_type(heap, answer, detail));
+            blocks.extend(of_type(heap, answer, self.reachable, detail));
         }
         blocks.extend(notes(heap).into_iter().map(Block::Note));
         Report {
@@ -73,13 +73,21 @@ fn about_selection(selection: &Selection, chains: &Chains) -> Vec<Block> {
             ]));
         }
     }
+    if let Some(freed) = &chains.freed {
+        blocks.push(Block::Headline(vec![Span::plain(format!(
+            "going without frees {} ({}), {} of those asked for",
+            counted(freed.objects, "object"),
+            bytes_text(freed.bytes),
+            grouped(freed.targets_freed)
+        ))]));
+    }
     if chains.excluded_references > 0 {
         blocks.push(Block::Note(format!("{} excluded", counted(chains.excluded_references, "reference"))));
     }
     blocks
 }
 
-fn of_type(heap: &Heap, answer: &TypeAnswer, detail: Detail) -> Vec<Block> {
+fn of_type(heap: &Heap, answer: &TypeAnswer, reachable: Option<Retained>, detail: Detail) -> Vec<Block> {
     let ways = answer.signatures.len() as u64 + answer.further.0;
     let mut headline = vec![
         Span::new(Tone::Number, grouped(answer.count)),
@@ -91,6 +99,9 @@ fn of_type(heap: &Heap, answer: &TypeAnswer, detail: Detail) -> Vec<Block> {
         headline.push(Span::plain(format!(", held in {}", counted(ways, "way"))));
     }
     headline.push(Span::new(Tone::Faint, format!(" · {} shallow", bytes_text(answer.shallow_size))));
+    if let Some(retained) = answer.retained.as_ref().filter(|retained| retained.objects > 0) {
+        headline.push(Span::plain(format!(" · {}", retained_text(retained, reachable))));
+    }
     let mut blocks = vec![Block::Headline(headline)];
     for (number, signature) in answer.signatures.iter().take(detail.limit).enumerate() {
         blocks.push(Block::Chain(chain(heap, answer, signature, number + 1, detail)));
@@ -133,8 +144,23 @@ fn heading(heap: &Heap, answer: &TypeAnswer, signature: &Signature, number: usiz
     } else {
         counted(signature.length, "reference")
     };
+    if let Some(retained) = &signature.retained {
+        spans.push(Span::plain(format!(" · {}", retained_text(retained, None))));
+    }
     spans.push(Span::new(Tone::Faint, format!(" · {length} · {}", signature.fingerprint)));
     spans
+}
+
+/// `retain 228.6 KiB together (2,616 objects, 0.5 % of the heap)`.
+fn retained_text(retained: &Retained, of: Option<Retained>) -> String {
+    let mut facts = vec![counted(retained.objects, "object")];
+    if let Some(of) = of.filter(|of| of.bytes > 0) {
+        facts.push(format!("{} of the heap", share_text(retained.bytes, of.bytes)));
+    }
+    if let Some(external) = retained.external.filter(|&external| external > 0) {
+        facts.push(format!("{} of it outside the heap", bytes_text(external)));
+    }
+    format!("{} retained ({})", bytes_text(retained.bytes), facts.join(", "))
 }
 
 /// The root in words: `module streamlit.config`, `thread frame run`.
@@ -168,6 +194,10 @@ fn chain_steps(heap: &Heap, signature: &Signature, step: &ReadStep, detail: Deta
         facts.push(format!("×{}", grouped(hop.count)));
     }
     facts.push(bytes_text(heap.graph.shallow_size(hop.object)) + if hop.count > 1 { " each" } else { "" });
+    if let Some(retained) = hop.retained.filter(|_| !is_target || hop.count == 1) {
+        let who = if hop.count > 1 { "one retains" } else { "retains" };
+        facts.push(format!("{who} {}", bytes_text(retained.bytes)));
+    }
     if let Some(length) = hop.description.length.filter(|_| detail.raw) {
         facts.push(counted(length, "item"));
     }
@@ -183,6 +213,7 @@ fn chain_steps(heap: &Heap, signature: &Signature, step: &ReadStep, detail: Deta
         object_notes: vec![Span::new(Tone::Faint, facts.join(" · "))],
         reference: step.expression.clone(),
         reference_note: through(&step.through),
+        is_must_pass: hop.is_must_pass && !is_target,
     }];
     if step.repeated > 0 {
         steps.push(ChainStep {
@@ -190,6 +221,7 @@ fn chain_steps(heap: &Heap, signature: &Signature, step: &ReadStep, detail: Deta
             object_notes: Vec::new(),
             reference: step.expression.clone(),
             reference_note: String::new(),
+            is_must_pass: false,
         });
     }
     steps
@@ -220,6 +252,16 @@ fn chain_notes(heap: &Heap, signature: &Signature, steps: &[ReadStep], detail: D
         let what = counted(folded as u64, "plumbing object");
         notes.push(format!("{what} folded into the references (--raw shows each)"));
     }
+    if steps.iter().any(|step| signature.steps[step.step].is_must_pass && step.expression.is_some()) {
+        notes.push("◆ every chain leads through here: without it, what it retains goes".to_owned());
+    }
+    if !signature.disjoint_ways.is_empty() {
+        notes.extend(ways_note(heap, signature));
+    }
+    for holder in &signature.known_holders {
+        let release = holder.release.as_ref().map(|release| format!("; release: {release}"));
+        notes.push(format!("{}{}", holder.what, release.unwrap_or_default()));
+    }
     if signature.pass > 0 {
         notes.push("no module leads here: this is the nearest root of another kind".to_owned());
     }
@@ -227,6 +269,30 @@ fn chain_notes(heap: &Heap, signature: &Signature, steps: &[ReadStep], detail: D
         let others = counted(signature.equally_short - 1, "other chain");
         let (verb, them) = if signature.equally_short == 2 { ("is", "it") } else { ("are", "them") };
         notes.push(format!("{others} {verb} equally short; the most telling of {them} is shown"));
+    }
+    notes
+}
+
+/// Says that no single object holds the representative, and by which ways it is held that share no object.
+fn ways_note(heap: &Heap, signature: &Signature) -> Vec<String> {
+    let mut notes = vec![match signature.steps.len() {
+        1 => "it is a root itself; it is also held from".to_owned(),
+        _ => "held by several roots: cutting one way is not enough. Ways that share no object:".to_owned(),
+    }];
+    for way in &signature.disjoint_ways {
+        let titles = |objects: &[crate::graph::ObjectId]| -> Vec<String> {
+            objects.iter().map(|&object| title(heap, object, &heap.describe(object))).collect()
+        };
+        let shown: Vec<String> = match way.len() {
+            0..=6 => titles(way),
+            length => {
+                let mut shown = titles(&way[..3]);
+                shown.push(format!("… {} more", length - 5));
+                shown.extend(titles(&way[length - 2..]));
+                shown
+            }
+        };
+        notes.push(format!("  {}", shown.join(" → ")));
     }
     notes
 }

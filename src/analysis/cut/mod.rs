@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
+mod answer;
 mod flow;
 mod freed;
 mod marks;
@@ -28,6 +29,7 @@ mod open;
 mod rule;
 mod ways;
 
+pub use self::answer::{CutAnswer, CutReference, cut_answer};
 use self::flow::Network;
 pub use self::freed::{Freed, frees};
 use self::marks::Marks;

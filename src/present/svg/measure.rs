@@ -78,6 +78,7 @@ impl Words {
 /// An object, measured.
 pub(super) struct Card {
     pub(super) role: Role,
+    pub(super) is_must_pass: bool,
     pub(super) heading: Words,
     pub(super) badge: Option<Words>,
     pub(super) lines: Vec<Words>,
@@ -98,6 +99,7 @@ impl Card {
         }
         let mut card = Self {
             role: shape.role,
+            is_must_pass: shape.is_must_pass,
             heading: Words::fitting(&first, heading_type(shape.role), ruler),
             badge: (shape.count > 1).then(|| Words::ready(label::times(shape.count), BADGE, ruler)),
             lines: further.iter().map(|line| Words::fitting(line, LINE, ruler)).collect(),

@@ -13,3 +13,4 @@ pub mod overview;
 pub mod pattern;
 pub mod retaining;
 pub mod select;
+pub mod suspects;

@@ -5,7 +5,9 @@
 //! library's; anything else is the program's own. Where the dump has no file, the name decides: `__main__` is the
 //! program's, the names of the standard library are its own, all others count as third-party.
 
-use crate::graph::{Heap, ObjectId, ReferenceKind, RootKind};
+use rustc_hash::FxHashMap;
+
+use crate::graph::{Heap, ObjectId, ReferenceKind, RootKind, TypeId};
 
 /// Whose code it is, the most telling first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +37,116 @@ pub fn origin_of_root(heap: &Heap, object: ObjectId, kind: &RootKind, name: &str
         None => origin_of_name(name),
     }
 }
+
+/// Whose code each type is: that of the module that defines it.
+#[derive(Debug)]
+pub struct TypeOrigins {
+    /// By type.
+    origins: Vec<Origin>,
+}
+
+impl TypeOrigins {
+    /// Places all types of a heap by the modules that are its roots.
+    pub fn new(heap: &Heap) -> Self {
+        let roots = heap.graph.roots().iter().filter(|root| root.kind == RootKind::Module);
+        let modules: FxHashMap<&str, ObjectId> =
+            roots.filter_map(|root| Some((root.name.as_deref()?, root.object))).collect();
+        let has_qualified_types = heap.graph.types().any(|(_, name)| {
+            name.rsplit_once('.').is_some_and(|(module, _)| modules.contains_key(module) && !is_standard(module))
+        });
+        let place = |name: &str| match defining_module(&modules, name) {
+            Some((module, object)) => origin_of_root(heap, object, &RootKind::Module, module),
+            None if name.contains('.') => origin_of_name(name),
+            // a dump without modules of types: what is no built-in type may be anybody's
+            None if !has_qualified_types && !BUILT_IN.contains(&name) => Origin::ThirdParty,
+            None => Origin::StandardLibrary,
+        };
+        Self { origins: heap.graph.types().map(|(_, name)| place(name)).collect() }
+    }
+
+    /// Whose code the type is.
+    pub fn of_type(&self, type_id: TypeId) -> Origin {
+        self.origins.get(type_id.index()).copied().unwrap_or(Origin::StandardLibrary)
+    }
+}
+
+/// The longest beginning of a dotted name that is a module.
+fn defining_module<'n>(modules: &FxHashMap<&str, ObjectId>, name: &'n str) -> Option<(&'n str, ObjectId)> {
+    let mut rest = name;
+    while let Some((front, _)) = rest.rsplit_once('.') {
+        if let Some(&object) = modules.get(front) {
+            return Some((front, object));
+        }
+        rest = front;
+    }
+    None
+}
+
+/// Types of CPython and of its import system that dumps without modules of types name like this.
+const BUILT_IN: [&str; 62] = [
+    "dict",
+    "list",
+    "tuple",
+    "set",
+    "frozenset",
+    "str",
+    "unicode",
+    "bytes",
+    "bytearray",
+    "int",
+    "long",
+    "float",
+    "bool",
+    "complex",
+    "NoneType",
+    "type",
+    "object",
+    "module",
+    "function",
+    "method",
+    "instancemethod",
+    "code",
+    "frame",
+    "cell",
+    "traceback",
+    "generator",
+    "coroutine",
+    "async_generator",
+    "builtin_function_or_method",
+    "method-wrapper",
+    "wrapper_descriptor",
+    "method_descriptor",
+    "classmethod_descriptor",
+    "getset_descriptor",
+    "member_descriptor",
+    "property",
+    "classmethod",
+    "staticmethod",
+    "weakref",
+    "weakproxy",
+    "mappingproxy",
+    "slice",
+    "range",
+    "iterator",
+    "list_iterator",
+    "dict_keyiterator",
+    "PyCapsule",
+    "ABCMeta",
+    "_abc_data",
+    "ModuleSpec",
+    "SourceFileLoader",
+    "ExtensionFileLoader",
+    "FileFinder",
+    "EnumMeta",
+    "EnumType",
+    "Random",
+    "_NamedIntConstant",
+    "_GenericAlias",
+    "_SpecialForm",
+    "TypeVar",
+    "_ProtocolMeta",
+    "<unknown type>",
+];
 
 fn origin_of_file(file: &str, name: &str) -> Origin {
     let file = file.replace('\\', "/");

@@ -44,6 +44,8 @@ const EXIT_CODES: &str = "Exit codes:
 pub enum Command {
     /// Write one row an object: address, type, shallow size, distance from the nearest module root
     Export(Export),
+    /// Where things pile up, when you have no name yet
+    Suspects(SuspectsArguments),
     /// The smallest set of references that must go so that all matching objects can be collected
     Cut(CutArguments),
     /// Print a completion script for a shell
@@ -158,6 +160,40 @@ pub struct CutArguments {
     /// What all questions understand.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// `retainers suspects`.
+#[derive(Debug, Args)]
+pub struct SuspectsArguments {
+    /// Which dump.
+    #[command(flatten)]
+    pub whole: Whole,
+    /// Suspects shown
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub limit: usize,
+    /// A file with further known holders
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub holders: Option<PathBuf>,
+    /// What all questions understand.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// A dump as a whole, and where drawings go.
+#[derive(Debug, Args)]
+pub struct Whole {
+    /// The heap dump; `-` reads standard input
+    #[arg(value_name = "DUMP", value_hint = ValueHint::FilePath)]
+    pub dump: PathBuf,
+    /// Only these roots: kinds (`module`, `frame`, …, `all`), or `KIND:NAME` with globs
+    #[arg(long, value_name = "KINDS")]
+    pub roots: Vec<String>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Draw into this directory as well
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
 }
 
 /// A dump and objects in it.

@@ -13,7 +13,9 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use rayon::prelude::*;
 
-use self::args::{Ask, Cli, Colour, Command, Common, CutArguments, Export, OutputFormat, Renderer};
+use self::args::{
+    Ask, Cli, Colour, Command, Common, CutArguments, Export, OutputFormat, Renderer, SuspectsArguments, Whole,
+};
 use self::bar::Bar;
 use crate::analysis::chains::{Detail, Options, chains};
 use crate::analysis::cut::{Cut, cut_answer};
@@ -24,12 +26,13 @@ use crate::analysis::expression::find_references;
 use crate::analysis::holders::KnownHolders;
 use crate::analysis::overview::overview;
 use crate::analysis::select::{Query, select};
+use crate::analysis::suspects::suspects;
 use crate::error::{Error, Result};
 use crate::graph::Heap;
 use crate::present::label::visible;
 use crate::present::{DRAWINGS, Drawing, json, text};
 use crate::progress::{Phase, Progress};
-use crate::report::Report;
+use crate::report::{Picture, Report};
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Some(Command::Export(asked)) => run_export(&asked),
         Some(Command::Cut(asked)) => run_cut(&asked),
+        Some(Command::Suspects(asked)) => run_suspects(&asked),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "retainers", &mut script);
@@ -196,11 +200,7 @@ fn present(ask: &Ask, report: &Report, progress: &Arc<Progress>) -> Result<()> {
     progress.start(Phase::Draw, report.pictures.len() as u64);
     let written = write_files(ask, report, progress);
     drop(bar);
-    for path in written? {
-        if !ask.common.quiet {
-            anstream::eprintln!("wrote {}", visible(&path.display().to_string()));
-        }
-    }
+    tell_written(&written?, &ask.common);
     Ok(())
 }
 
@@ -237,25 +237,36 @@ fn write_files(ask: &Ask, report: &Report, progress: &Progress) -> Result<Vec<Pa
         files::write_whole(&path, |out| json::write(report, out))?;
         written.push(path);
     }
+    written.extend(draw_pictures(report, &drawings, &ask.output, progress, &|drawing, picture| {
+        draw(ask, drawing, picture)
+    })?);
+    Ok(written)
+}
+
+/// Draws every picture in every way, side by side. Returns the files.
+fn draw_pictures(
+    report: &Report,
+    drawings: &[&Drawing],
+    directory: &Path,
+    progress: &Progress,
+    draw: &(dyn Fn(&Drawing, &Picture) -> Result<Vec<u8>> + Sync),
+) -> Result<Vec<PathBuf>> {
     let drawn: Vec<Vec<PathBuf>> = report
         .pictures
         .par_iter()
         .map(|picture| {
-            let paths: Result<Vec<PathBuf>> = drawings
-                .iter()
-                .map(|drawing| {
-                    let path = ask.output.join(format!("{}.{}", picture.name, drawing.extension));
-                    let bytes = draw(ask, drawing, picture)?;
-                    files::write_whole(&path, |out| out.write_all(&bytes))?;
-                    Ok(path)
-                })
-                .collect();
+            let write = |drawing: &&Drawing| {
+                let path = directory.join(format!("{}.{}", picture.name, drawing.extension));
+                let bytes = draw(drawing, picture)?;
+                files::write_whole(&path, |out| out.write_all(&bytes))?;
+                Ok(path)
+            };
+            let paths: Result<Vec<PathBuf>> = drawings.iter().map(write).collect();
             progress.advance(1);
             paths
         })
         .collect::<Result<_>>()?;
-    written.extend(drawn.into_iter().flatten());
-    Ok(written)
+    Ok(drawn.into_iter().flatten().collect())
 }
 
 fn format_of(drawing: &Drawing) -> OutputFormat {
@@ -269,7 +280,7 @@ fn format_of(drawing: &Drawing) -> OutputFormat {
 /// Seconds that the system's `dot` may take for a picture.
 const GRAPHVIZ_LIMIT: Duration = Duration::from_secs(20);
 
-fn draw(ask: &Ask, drawing: &Drawing, picture: &crate::report::Picture) -> Result<Vec<u8>> {
+fn draw(ask: &Ask, drawing: &Drawing, picture: &Picture) -> Result<Vec<u8>> {
     if ask.renderer == Renderer::Graphviz
         && let Some(by_graphviz) = drawing.by_graphviz
     {
@@ -306,6 +317,47 @@ fn run_cut(asked: &CutArguments) -> Result<ExitCode> {
     })?;
     print_report(&report, which.json, &asked.common)?;
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn run_suspects(asked: &SuspectsArguments) -> Result<ExitCode> {
+    let options = Options {
+        roots: root_choice(&asked.whole.roots)?,
+        holders: known_holders(asked.holders.as_deref())?,
+        ..Options::default()
+    };
+    run_whole(&asked.whole, &asked.common, |heap| {
+        let found = suspects(heap, &options);
+        Ok((found.report(heap, asked.limit), !found.suspects.is_empty()))
+    })
+}
+
+/// Answers a question about a whole dump, prints the answer, and draws where a directory was given. Nothing found is 1.
+fn run_whole(
+    whole: &Whole,
+    common: &Common,
+    answer: impl FnOnce(&Heap) -> Result<(Report, bool)> + Send,
+) -> Result<ExitCode> {
+    let (report, found, progress) = in_pool(common, |progress| {
+        let heap = load(&whole.dump, common, progress)?;
+        progress.start(Phase::Search, 0);
+        answer(&heap)
+    })?;
+    print_report(&report, whole.json, common)?;
+    if let Some(directory) = &whole.output {
+        files::make_directory(directory)?;
+        let drawings = [&DRAWINGS[0], &DRAWINGS[2]];
+        let written = draw_pictures(&report, &drawings, directory, &progress, &|drawing, picture| {
+            (drawing.write)(picture).map_err(|reason| Error::Draw { name: picture.name.clone(), reason })
+        })?;
+        tell_written(&written, common);
+    }
+    Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn tell_written(written: &[PathBuf], common: &Common) {
+    for path in written.iter().filter(|_| !common.quiet) {
+        anstream::eprintln!("wrote {}", visible(&path.display().to_string()));
+    }
 }
 
 /// Prints a report that has no pictures.

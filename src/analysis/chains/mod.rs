@@ -462,6 +462,27 @@ pub fn reference_expressions(
     expressions.collect()
 }
 
+/// Objects as Python expressions along their chosen chains; `None` for those that no root reaches.
+pub fn object_expressions(
+    heap: &Heap,
+    retaining: &Retaining<'_>,
+    choice: &RootChoice,
+    objects: &[ObjectId],
+) -> Vec<Option<String>> {
+    let distances = Distances::search(retaining, choice);
+    let reached: Vec<ObjectId> = objects.iter().copied().filter(|&object| distances.pass(object).is_some()).collect();
+    let tree = choose_chains(heap, retaining, &distances, choice, &reached, "");
+    let shapes = Shapes::new(&heap.graph, &tree);
+    let mut places = tree.targets.iter().copied();
+    let place_of = |&object: &ObjectId| distances.pass(object).and_then(|_| places.next());
+    let found: Vec<Option<u32>> = objects.iter().map(place_of).collect();
+    let expression = |place: u32| match tree.holders[place as usize] {
+        holder if holder == place => reading::from_root(heap, tree.roots.get(&place), &[]),
+        holder => expression_to(heap, &tree, &shapes, holder, tree.names[place as usize].clone()),
+    };
+    found.into_iter().map(|place| place.map(expression)).collect()
+}
+
 fn name_at(heap: &Heap, holder: ObjectId, wanted: usize) -> ReferenceName {
     let mut found = ReferenceName::unknown();
     heap.for_each_reference(holder, |position, _, name| {

@@ -12,6 +12,8 @@ pub struct Report {
     pub blocks: Vec<Block>,
     /// Small graphs for DOT, SVG and PNG, one file each.
     pub pictures: Vec<Picture>,
+    /// Sizes within sizes, one SVG file each.
+    pub icicles: Vec<Icicle>,
     /// The same answer for machines: what the JSON output writes, exact numbers included.
     pub data: serde_json::Value,
 }
@@ -171,4 +173,32 @@ impl Span {
     pub fn plain(text: impl Into<String>) -> Self {
         Self::new(Tone::Plain, text)
     }
+}
+
+/// Sizes within sizes, to be drawn as rows of tiles: each tile below the one that it is a part of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Icicle {
+    /// File name without extension, safe on every file system: `retained`.
+    pub name: String,
+    /// One line above the drawing.
+    pub title: String,
+    /// A second, quieter line above the drawing; may be empty.
+    pub subtitle: String,
+    /// Every tile after the one that it is a part of. May be many and deep: outputs leave out what is too small to see.
+    pub tiles: Vec<Tile>,
+}
+
+/// An object (or a run of objects) in an [`Icicle`], as large as what it retains.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tile {
+    /// Index in [`Icicle::tiles`] of the tile that this is a part of, less than this tile's own; `None` in the top row.
+    pub parent: Option<usize>,
+    /// What it is, in a few words: `module streamlit.config`, `30 × function <lambda>`.
+    pub label: String,
+    /// Further lines of the hover text; may be empty. Outputs put the label, the size and its share above them.
+    pub detail: String,
+    /// Retained size. The parts of a tile need not add up to it: the rest is its own share.
+    pub bytes: u64,
+    /// What decides the colour: the type's package, `streamlit`. Empty for what should stay in the background.
+    pub kind: String,
 }

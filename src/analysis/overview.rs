@@ -79,7 +79,7 @@ impl Overview {
         }
         blocks.push(Block::Note("name a type to see who keeps its objects alive: --type NAME".to_owned()));
         blocks.extend(notes(heap).into_iter().map(Block::Note));
-        Report { blocks, pictures: Vec::new(), data: self.data(heap) }
+        Report { blocks, pictures: Vec::new(), icicles: Vec::new(), data: self.data(heap) }
     }
 
     fn table(&self, heap: &Heap, limit: usize) -> Table {

@@ -3,6 +3,7 @@
 pub mod dot;
 pub mod font;
 pub mod graphviz;
+pub mod icicle;
 pub mod json;
 pub mod label;
 pub mod layout;

@@ -1,6 +1,7 @@
 //! Tests of `src/present`: pictures as pictures, text as text.
 
 mod dot;
+mod icicle;
 mod json;
 mod label;
 mod layout;

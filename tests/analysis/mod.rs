@@ -2,6 +2,7 @@
 
 mod chains;
 mod choice;
+mod cut;
 mod exclude;
 mod oracle;
 mod select;

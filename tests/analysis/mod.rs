@@ -3,6 +3,7 @@
 mod chains;
 mod choice;
 mod cut;
+mod dominators;
 mod exclude;
 mod oracle;
 mod select;

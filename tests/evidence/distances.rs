@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{cases, folder, json, load};
 
-fn sorted_by_address(heap: &Heap) -> Vec<ObjectId> {
+pub(crate) fn sorted_by_address(heap: &Heap) -> Vec<ObjectId> {
     let mut objects: Vec<ObjectId> = heap.graph.objects().collect();
     objects.sort_by_key(|&object| heap.graph.address(object));
     objects

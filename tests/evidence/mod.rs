@@ -4,6 +4,7 @@
 
 mod chains;
 mod distances;
+mod dominators;
 mod suspects;
 
 use std::path::{Path, PathBuf};

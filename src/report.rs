@@ -31,6 +31,8 @@ pub enum Block {
     Chain(ChainBlock),
     /// Columns of cells, the first row of each column being its title.
     Table(Table),
+    /// An indented tree.
+    Tree(TreeBlock),
 }
 
 /// A run of text with one meaning. Outputs decide on colour by the meaning.
@@ -105,6 +107,35 @@ pub enum Cell {
     Count(u64),
     /// A size in bytes, set to the right.
     Bytes(u64),
+    /// A share of 0 to 1, shown in percent and set to the right.
+    Share(f64),
+}
+
+/// An indented tree, numbers in columns before it.
+#[derive(Debug, Clone, Default)]
+pub struct TreeBlock {
+    /// Title of each column of numbers, and last of the tree itself.
+    pub columns: Vec<String>,
+    /// Each above the rows that it holds.
+    pub rows: Vec<TreeRow>,
+}
+
+/// A row of a [`TreeBlock`].
+#[derive(Debug, Clone, Default)]
+pub struct TreeRow {
+    /// How deep it stands; 0 at the top.
+    pub level: usize,
+    /// One fewer than the columns of the block.
+    pub cells: Vec<Cell>,
+    /// What stands there.
+    pub what: Vec<Span>,
+}
+
+/// The share that `part` has of `whole`; 0 of nothing.
+pub fn share(part: u64, whole: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a share is shown with one decimal")]
+    let share = part as f64 / whole.max(1) as f64;
+    share
 }
 
 /// A small graph to be drawn, arrows pointing from holder to held.

@@ -66,8 +66,13 @@ impl RootChoice {
     /// The objects of all roots that are asked in any pass, in dump order; an object that is a root several times comes
     /// as often.
     pub fn roots<'a>(&'a self, graph: &'a HeapGraph) -> impl Iterator<Item = ObjectId> + Clone + 'a {
+        self.asked_roots(graph).map(|root| root.object)
+    }
+
+    /// The roots that are asked in any pass, in dump order.
+    pub fn asked_roots<'a>(&'a self, graph: &'a HeapGraph) -> impl Iterator<Item = &'a Root> + Clone + 'a {
         let is_asked = |root: &&Root| (0..self.passes.len()).any(|pass| self.pass_has(pass, root));
-        graph.roots().iter().filter(is_asked).map(|root| root.object)
+        graph.roots().iter().filter(is_asked)
     }
 
     fn pass_has(&self, pass: usize, root: &Root) -> bool {

@@ -2,15 +2,19 @@
 
 pub mod chains;
 pub mod cut;
+pub mod cycles;
 pub mod distances;
 pub mod dominators;
 pub mod exclude;
 pub mod export;
 pub mod expression;
+pub mod heap_tree;
 pub mod holders;
+pub mod object;
 pub mod origin;
 pub mod overview;
 pub mod pattern;
 pub mod retaining;
 pub mod select;
 pub mod suspects;
+pub mod summary;

@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::label::visible;
 use crate::counts::{bytes_text, grouped};
-use crate::report::{Block, Cell, ChainBlock, ChainStep, Report, Span, Table, Tone};
+use crate::report::{Block, Cell, ChainBlock, ChainStep, Report, Span, Table, Tone, TreeBlock};
 
 /// How text is laid out.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,7 +27,7 @@ pub fn write(report: &Report, layout: Layout, out: &mut dyn Write) -> io::Result
     let mut previous_is_note = false;
     for (place, block) in report.blocks.iter().enumerate() {
         let is_note = matches!(block, Block::Note(_));
-        let stands_apart = matches!(block, Block::Headline(_) | Block::Chain(_) | Block::Table(_));
+        let stands_apart = matches!(block, Block::Headline(_) | Block::Chain(_) | Block::Table(_) | Block::Tree(_));
         if place > 0 && (stands_apart || is_note && !previous_is_note) {
             writeln!(page.out)?;
         }
@@ -53,6 +53,7 @@ impl Page<'_> {
             Block::Note(text) => self.line("", "  ", &[Span::new(Tone::Faint, format!("note: {text}"))], false),
             Block::Chain(chain) => self.chain(chain),
             Block::Table(table) => self.table(table),
+            Block::Tree(tree) => self.tree(tree),
         }
     }
 
@@ -143,6 +144,25 @@ impl Page<'_> {
         rows.iter().try_for_each(|row| self.row(row, &widths, false))
     }
 
+    fn tree(&mut self, tree: &TreeBlock) -> io::Result<()> {
+        let rows: Vec<Vec<String>> =
+            tree.rows.iter().map(|row| row.cells.iter().map(|cell| cell_text(cell).0).collect()).collect();
+        let numbers = tree.columns.len().saturating_sub(1);
+        let width_of = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|text| text.width());
+            cells.chain([tree.columns[column].width()]).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..numbers).map(width_of).collect();
+        let title = tree.columns.last().map_or("", String::as_str);
+        self.line(&to_the_right(&tree.columns[..numbers], &widths), "    ", &[Span::plain(title)], true)?;
+        for (row, cells) in tree.rows.iter().zip(&rows) {
+            let prefix = to_the_right(cells, &widths) + &"  ".repeat(row.level);
+            let hanging = " ".repeat(prefix.width() + 4);
+            self.line(&prefix, &hanging, &row.what, false)?;
+        }
+        Ok(())
+    }
+
     fn row(&mut self, cells: &[(String, bool)], widths: &[usize], is_bold: bool) -> io::Result<()> {
         let mut text = String::new();
         for ((cell, is_number), width) in cells.iter().zip(widths) {
@@ -154,11 +174,23 @@ impl Page<'_> {
     }
 }
 
+/// Cells that end where their columns end, and the gap after the last.
+fn to_the_right(cells: &[String], widths: &[usize]) -> String {
+    let mut text = String::from("  ");
+    for (cell, width) in cells.iter().zip(widths) {
+        text.push_str(&" ".repeat(width.saturating_sub(cell.width())));
+        text.push_str(cell);
+        text.push_str("  ");
+    }
+    text
+}
+
 fn cell_text(cell: &Cell) -> (String, bool) {
     match cell {
         Cell::Text(text) => (visible(text), false),
         Cell::Count(count) => (grouped(*count), true),
         Cell::Bytes(bytes) => (bytes_text(*bytes), true),
+        Cell::Share(share) => (format!("{:.1}%", share * 100.0), true),
     }
 }
 

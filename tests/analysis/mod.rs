@@ -5,8 +5,11 @@ mod choice;
 mod cut;
 mod dominators;
 mod exclude;
+mod heap_tree;
+mod object;
 mod oracle;
 mod select;
+mod summary;
 
 use retainers::analysis::chains::{Chains, Detail, Options, chains};
 use retainers::analysis::distances::RootChoice;
@@ -14,6 +17,7 @@ use retainers::analysis::exclude::ReferencePattern;
 use retainers::analysis::select::{Query, Selection, select};
 use retainers::graph::Heap;
 use retainers::present::text;
+use retainers::report::Report;
 
 /// What `--type` with these arguments finds.
 pub(crate) struct Asked {
@@ -42,8 +46,33 @@ impl Asked {
     pub(crate) fn text(&self, heap: &Heap) -> String {
         let (selection, answer) = self.answer(heap);
         let report = answer.report(heap, &selection, Detail { raw: self.raw, ..Detail::default() });
-        let mut page = Vec::new();
-        text::write(&report, text::Layout::default(), &mut page).unwrap();
-        String::from_utf8(page).unwrap()
+        page(&report)
     }
+}
+
+/// A report as a file would get it.
+pub(crate) fn page(report: &Report) -> String {
+    let mut page = Vec::new();
+    text::write(report, text::Layout::default(), &mut page).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+/// What `ask` finds with a stack of 1 MiB: nothing may recurse on the depth of a heap.
+pub(crate) fn in_small_stack<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
+    std::thread::Builder::new().stack_size(1 << 20).spawn(ask).unwrap().join().unwrap()
+}
+
+/// An object of type `first` that holds the first of a list, whose last one refers to the first: what the first object
+/// holds is one long cycle.
+pub(crate) fn long_list(length: u64, first: &str) -> String {
+    use std::fmt::Write;
+    let mut dump = String::from("{\"retainers\":1}\n");
+    writeln!(dump, r#"{{"address":16,"type":"{first}","name":"app","size":72,"refs":[32],"edges":[".head"]}}"#)
+        .unwrap();
+    for place in 1..=length {
+        let (at, next) = ((place + 1) * 16, (place % length + 2) * 16);
+        writeln!(dump, r#"{{"address":{at},"type":"Node","size":64,"refs":[{next}],"edges":[".next"]}}"#).unwrap();
+    }
+    writeln!(dump, r#"{{"end":{{"objects":{}}}}}"#, length + 1).unwrap();
+    dump
 }

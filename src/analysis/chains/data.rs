@@ -136,11 +136,12 @@ fn objects(heap: &Heap, objects: &[ObjectId]) -> Vec<Value> {
 }
 
 /// A number, or the dump's own text where ids are no numbers.
-fn address(heap: &Heap, object: ObjectId) -> Value {
+pub fn address(heap: &Heap, object: ObjectId) -> Value {
     heap.graph.named_id(object).map_or_else(|| heap.graph.address(object).into(), Into::into)
 }
 
-fn reference(name: &ReferenceName) -> Map<String, Value> {
+/// The text and the kind of a name.
+pub fn reference(name: &ReferenceName) -> Map<String, Value> {
     let text = Some(name.text.as_str()).filter(|text| !text.is_empty());
     let mut fields = Map::new();
     fields.insert("name".into(), text.into());

@@ -16,6 +16,8 @@ mod shape;
 mod tree;
 
 pub use self::data::{SCHEMA, dump as dump_data};
+pub(crate) use self::data::{address as address_data, reference as reference_data};
+pub(crate) use self::reading::title;
 pub use self::report::Detail;
 use self::shape::Shapes;
 use self::tree::{ChainTree, choose_chains};
@@ -194,7 +196,7 @@ const TRACED: usize = 100;
 /// Holders that are looked at for references from outside.
 const HOLDERS_SEARCHED: usize = 1_000;
 /// Reference counts from here on mark immortal objects (CPython 3.12 and later).
-const FIRST_IMMORTAL: u64 = 1 << 30;
+pub(crate) const FIRST_IMMORTAL: u64 = 1 << 30;
 
 /// Finds the chains of the selected objects. O(n + m) for all of them together, and the text of the records on chosen
 /// chains.

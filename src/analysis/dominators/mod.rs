@@ -203,6 +203,13 @@ impl Dominators {
         std::iter::successors(nearest, move |&row| above(row)).map(|row| self.objects[row])
     }
 
+    /// What goes when the object goes, itself first, in the order of [`Dominators::top_down`]; nothing when no root reaches
+    /// it.
+    pub fn retained_set(&self, object: ObjectId) -> impl ExactSizeIterator<Item = ObjectId> + '_ {
+        let rows = self.row(object).map_or(0..0, |row| row..row + self.counts[row] as usize);
+        self.objects[rows].iter().copied()
+    }
+
     /// All objects that the roots reach, each after its immediate dominator and followed by what it dominates; siblings in
     /// dump order.
     pub fn top_down(&self) -> impl ExactSizeIterator<Item = ObjectId> + DoubleEndedIterator + '_ {

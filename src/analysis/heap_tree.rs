@@ -16,11 +16,12 @@ use super::chains::report::notes;
 use super::chains::{SCHEMA, address_data, dump_data, reference_data, title};
 use super::distances::RootChoice;
 use super::dominators::{Dominators, Holder, dominators};
+use super::origin::package;
 use super::retaining::Retaining;
 use super::summary::Amount;
 use crate::counts::{bytes_text, counted, grouped};
 use crate::graph::{Heap, ObjectId, ReferenceKind, ReferenceName, TypeId};
-use crate::report::{Block, Cell, Report, Span, Tone, TreeBlock, TreeRow, share};
+use crate::report::{Block, Cell, Icicle, Report, Span, Tile, Tone, TreeBlock, TreeRow, share};
 
 /// How much of the tree is wanted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -282,6 +283,38 @@ fn in_preorder(found: Vec<Found>, top: Vec<usize>) -> Vec<TreeNode> {
 }
 
 impl HeapTree {
+    /// The tree as tiles: what hangs on an object lies below it.
+    fn icicle(&self, heap: &Heap) -> Icicle {
+        let mut tiles = vec![Tile { label: "reachable".to_owned(), bytes: self.reachable.bytes, ..Tile::default() }];
+        // the last tile of each level so far
+        let mut above = vec![0usize];
+        for node in &self.nodes {
+            above.truncate(node.level + 1);
+            let type_name = heap.graph.type_name(node.type_id);
+            let label = match node.count {
+                1 => node.title(heap),
+                count => format!("{} × {}", grouped(count), node.title(heap)),
+            };
+            let held = node.reference.as_ref().map_or_else(String::new, |name| name.expression(false));
+            let detail = [held, counted(node.retained.objects, "object"), heap.graph.id_text(node.object)];
+            let detail: Vec<String> = detail.into_iter().filter(|line| !line.is_empty()).collect();
+            tiles.push(Tile {
+                parent: above.last().copied(),
+                label,
+                detail: detail.join("\n"),
+                bytes: node.retained.bytes,
+                kind: if type_name.contains('.') { package(type_name).to_owned() } else { String::new() },
+            });
+            above.push(tiles.len() - 1);
+        }
+        Icicle {
+            name: "heap-tree".to_owned(),
+            title: "What hangs on what".to_owned(),
+            subtitle: format!("{} in {}", bytes_text(self.reachable.bytes), counted(self.reachable.objects, "object")),
+            tiles,
+        }
+    }
+
     /// The tree as text and data.
     pub fn report(&self, heap: &Heap) -> Report {
         let mut blocks = vec![
@@ -298,7 +331,7 @@ impl HeapTree {
             blocks.push(Block::Note(format!("smaller rows retain less than {percent}% of all bytes that roots reach")));
         }
         blocks.extend(notes(heap).into_iter().map(Block::Note));
-        Report { blocks, pictures: Vec::new(), data: self.data(heap) }
+        Report { blocks, pictures: Vec::new(), icicles: vec![self.icicle(heap)], data: self.data(heap) }
     }
 
     fn block(&self, heap: &Heap) -> TreeBlock {

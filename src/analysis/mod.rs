@@ -16,5 +16,5 @@ pub mod overview;
 pub mod pattern;
 pub mod retaining;
 pub mod select;
-pub mod suspects;
 pub mod summary;
+pub mod suspects;

@@ -7,6 +7,8 @@
 //! One pass over the dominator tree in preorder, where a retained set is a range of rows: a group is *open* until the row
 //! at which the last range that was counted for it ends. O(m log n) for the dominators, O(n) for the pass.
 
+use std::collections::BTreeMap;
+
 use petgraph::visit::{VisitMap, Visitable};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -17,11 +19,12 @@ use super::chains::{FIRST_IMMORTAL, SCHEMA, dump_data};
 use super::cycles::on_cycles;
 use super::distances::RootChoice;
 use super::dominators::{Dominators, Holder, dominators};
+use super::origin::package;
 use super::retaining::Retaining;
 use crate::counts::{bytes_text, counted, grouped, more_of};
 use crate::graph::petgraph::Visited;
 use crate::graph::{Description, Heap, HeapGraph, ObjectId, Root};
-use crate::report::{Block, Cell, Report, Span, Table, Tone, share};
+use crate::report::{Block, Cell, Icicle, Report, Span, Table, Tile, Tone, share};
 
 /// What makes objects one group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -363,6 +366,46 @@ impl By {
 }
 
 impl Summary {
+    /// The groups as tiles, types below their packages.
+    fn icicle(&self) -> Icicle {
+        let whole = self.totals.reachable;
+        let mut tiles = vec![Tile { label: "reachable".to_owned(), bytes: whole.bytes, ..Tile::default() }];
+        let mut packages: BTreeMap<&str, Vec<&SummaryGroup>> = BTreeMap::new();
+        for group in &self.groups {
+            let name = group.name.as_str();
+            let package = if name.contains('.') && self.by != By::Site { package(name) } else { "builtins" };
+            packages.entry(package).or_default().push(group);
+        }
+        for (package, groups) in packages {
+            let bytes = groups.iter().fold(0u64, |sum, group| sum.saturating_add(group.retained.bytes));
+            let kind = if package == "builtins" { String::new() } else { package.to_owned() };
+            let above = tiles.len();
+            tiles.push(Tile {
+                parent: Some(0),
+                label: package.to_owned(),
+                bytes,
+                kind: kind.clone(),
+                ..Tile::default()
+            });
+            tiles.extend(groups.into_iter().map(|group| Tile {
+                parent: Some(above),
+                label: group.name.clone(),
+                detail: format!("{}, {} shallow", counted(group.count, "object"), bytes_text(group.shallow)),
+                bytes: group.retained.bytes,
+                kind: kind.clone(),
+            }));
+        }
+        Icicle {
+            name: format!("summary-by-{}", self.by.word()),
+            title: format!("Retained by {}", self.by.word()),
+            subtitle: format!(
+                "{} reachable; an object that hangs on several counts for each, so that shares are relative",
+                bytes_text(whole.bytes)
+            ),
+            tiles,
+        }
+    }
+
     /// The summary as text and data, with the first `limit` groups; the data has all.
     pub fn report(&self, heap: &Heap, limit: usize) -> Report {
         let mut blocks = vec![self.headline()];
@@ -372,7 +415,7 @@ impl Summary {
             blocks.push(Block::Note(more_of((self.groups.len() - limit) as u64, self.by.word())));
         }
         blocks.extend(self.notes().into_iter().chain(notes(heap)).map(Block::Note));
-        Report { blocks, pictures: Vec::new(), data: self.data(heap) }
+        Report { blocks, pictures: Vec::new(), icicles: vec![self.icicle()], data: self.data(heap) }
     }
 
     fn headline(&self) -> Block {

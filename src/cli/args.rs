@@ -32,6 +32,8 @@ const EXAMPLES: &str = "Examples:
   retainers dump.jsonl --type 'app.models.*' --no-files
   retainers dump.jsonl --id 0x7fc0a43da7c0 --raw    every hop to one object
   retainers dump.jsonl                              what is in the dump
+  retainers suspects dump.jsonl                     where things pile up, no name needed
+  retainers cut dump.jsonl --type SessionState      the fewest references that must go
   retainers export dump.jsonl -o objects.csv        one row an object, for pandas";
 
 const EXIT_CODES: &str = "Exit codes:
@@ -46,6 +48,12 @@ pub enum Command {
     Export(Export),
     /// Where things pile up, when you have no name yet
     Suspects(SuspectsArguments),
+    /// Count, shallow and retained size by type, module, root or allocation site
+    Summary(SummaryArguments),
+    /// The dominator tree from the largest down: what hangs on what
+    Tree(TreeArguments),
+    /// One object whole: value, sizes, references, referrers, chain, dominators, what it retains
+    Object(ObjectArguments),
     /// The smallest set of references that must go so that all matching objects can be collected
     Cut(CutArguments),
     /// Print a completion script for a shell
@@ -174,6 +182,86 @@ pub struct SuspectsArguments {
     /// A file with further known holders
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub holders: Option<PathBuf>,
+    /// What all questions understand.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `retainers summary`.
+#[derive(Debug, Args)]
+pub struct SummaryArguments {
+    /// Which dump.
+    #[command(flatten)]
+    pub whole: Whole,
+    /// What makes a group
+    #[arg(long, value_enum, default_value_t = By::Type)]
+    pub by: By,
+    /// What comes first
+    #[arg(long, value_enum, default_value_t = Sort::Retained)]
+    pub sort: Sort,
+    /// Groups shown; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 25)]
+    pub limit: usize,
+    /// What all questions understand.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What makes a group of a summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// The qualified type
+    Type,
+    /// The module of the type
+    Module,
+    /// The root that keeps the object alive by itself
+    Root,
+    /// Where it was allocated
+    Site,
+}
+
+/// What comes first in a summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sort {
+    /// Bytes retained
+    Retained,
+    /// Bytes of the objects themselves
+    Shallow,
+    /// Number of objects
+    Count,
+    /// Name
+    Name,
+}
+
+/// `retainers tree`.
+#[derive(Debug, Args)]
+pub struct TreeArguments {
+    /// Which dump.
+    #[command(flatten)]
+    pub whole: Whole,
+    /// Levels shown
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub depth: usize,
+    /// Percent of the reachable bytes that an object must retain to be shown
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.5)]
+    pub threshold: f64,
+    /// Siblings of one type that are grouped
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub group: usize,
+    /// What all questions understand.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `retainers object`.
+#[derive(Debug, Args)]
+pub struct ObjectArguments {
+    /// Which dump.
+    #[command(flatten)]
+    pub whole: Whole,
+    /// The object's address, decimal or hexadecimal, or its id as the dump writes it
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
     /// What all questions understand.
     #[command(flatten)]
     pub common: Common,

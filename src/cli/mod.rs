@@ -14,7 +14,8 @@ use clap::{CommandFactory, Parser};
 use rayon::prelude::*;
 
 use self::args::{
-    Ask, Cli, Colour, Command, Common, CutArguments, Export, OutputFormat, Renderer, SuspectsArguments, Whole,
+    Ask, Cli, Colour, Command, Common, CutArguments, Export, ObjectArguments, OutputFormat, Renderer, SummaryArguments,
+    SuspectsArguments, TreeArguments, Whole,
 };
 use self::bar::Bar;
 use crate::analysis::chains::{Detail, Options, chains};
@@ -23,14 +24,17 @@ use crate::analysis::distances::RootChoice;
 use crate::analysis::exclude::{ReferencePattern, matching_references};
 use crate::analysis::export::{Rows, export};
 use crate::analysis::expression::find_references;
+use crate::analysis::heap_tree::{TreeOptions, heap_tree};
 use crate::analysis::holders::KnownHolders;
+use crate::analysis::object::object_page;
 use crate::analysis::overview::overview;
 use crate::analysis::select::{Query, select};
+use crate::analysis::summary;
 use crate::analysis::suspects::suspects;
 use crate::error::{Error, Result};
 use crate::graph::Heap;
 use crate::present::label::visible;
-use crate::present::{DRAWINGS, Drawing, json, text};
+use crate::present::{DRAWINGS, Drawing, icicle, json, text};
 use crate::progress::{Phase, Progress};
 use crate::report::{Picture, Report};
 
@@ -62,6 +66,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Export(asked)) => run_export(&asked),
         Some(Command::Cut(asked)) => run_cut(&asked),
         Some(Command::Suspects(asked)) => run_suspects(&asked),
+        Some(Command::Summary(asked)) => run_summary(&asked),
+        Some(Command::Tree(asked)) => run_tree(&asked),
+        Some(Command::Object(asked)) => run_object(&asked),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "retainers", &mut script);
@@ -331,6 +338,50 @@ fn run_suspects(asked: &SuspectsArguments) -> Result<ExitCode> {
     })
 }
 
+fn run_summary(asked: &SummaryArguments) -> Result<ExitCode> {
+    let choice = root_choice(&asked.whole.roots)?;
+    let by = match asked.by {
+        args::By::Type => summary::By::Type,
+        args::By::Module => summary::By::Module,
+        args::By::Root => summary::By::Root,
+        args::By::Site => summary::By::Site,
+    };
+    let sort = match asked.sort {
+        args::Sort::Retained => summary::Sort::Retained,
+        args::Sort::Shallow => summary::Sort::Shallow,
+        args::Sort::Count => summary::Sort::Count,
+        args::Sort::Name => summary::Sort::Name,
+    };
+    let limit = if asked.limit == 0 { usize::MAX } else { asked.limit };
+    run_whole(&asked.whole, &asked.common, |heap| {
+        Ok((summary::summary(heap, &choice, by, sort).report(heap, limit), true))
+    })
+}
+
+fn run_tree(asked: &TreeArguments) -> Result<ExitCode> {
+    let choice = root_choice(&asked.whole.roots)?;
+    let threshold = asked.threshold / 100.0;
+    if !(0.0..=1.0).contains(&threshold) {
+        return Err(Error::Usage("--threshold is a percentage from 0 to 100".to_owned()));
+    }
+    let options = TreeOptions { depth: asked.depth, threshold, group_from: asked.group };
+    run_whole(&asked.whole, &asked.common, |heap| Ok((heap_tree(heap, &choice, options).report(heap), true)))
+}
+
+fn run_object(asked: &ObjectArguments) -> Result<ExitCode> {
+    let choice = root_choice(&asked.whole.roots)?;
+    let query = Query { types: Vec::new(), ids: vec![asked.address.clone()] };
+    run_whole(&asked.whole, &asked.common, |heap| {
+        let selection = select(&heap.graph, &query);
+        match selection.groups.first() {
+            Some(group) => Ok((object_page(heap, &choice, group.objects[0]).report(heap), true)),
+            None => {
+                Ok((chains(heap, &selection, &Options::default()).report(heap, &selection, Detail::default()), false))
+            }
+        }
+    })
+}
+
 /// Answers a question about a whole dump, prints the answer, and draws where a directory was given. Nothing found is 1.
 fn run_whole(
     whole: &Whole,
@@ -350,6 +401,11 @@ fn run_whole(
             (drawing.write)(picture).map_err(|reason| Error::Draw { name: picture.name.clone(), reason })
         })?;
         tell_written(&written, common);
+        for icicle in &report.icicles {
+            let path = directory.join(format!("{}.svg", icicle.name));
+            files::write_whole(&path, |out| out.write_all(icicle::write(icicle).as_bytes()))?;
+            tell_written(&[path], common);
+        }
     }
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -399,7 +399,7 @@ impl Summary {
             name: format!("summary-by-{}", self.by.word()),
             title: format!("Retained by {}", self.by.word()),
             subtitle: format!(
-                "{} reachable; an object that hangs on several counts for each, so that shares are relative",
+                "{} reachable; groups retain each other, so that their sizes overlap: shares are relative",
                 bytes_text(whole.bytes)
             ),
             tiles,

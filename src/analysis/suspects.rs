@@ -68,7 +68,7 @@ pub struct Suspect {
 }
 
 /// Where things pile up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
     /// In this container.
     Container(ObjectId),
@@ -107,7 +107,13 @@ pub fn suspects(heap: &Heap, options: &Options) -> Suspects {
     let mut candidates = survey.containers();
     candidates.extend(survey.shared());
     candidates.extend(survey.unreached());
-    candidates.extend(survey.single());
+    // a container that was found by what piles up in it says more than its size
+    let containers: FxHashSet<Place> = candidates.iter().map(|candidate| candidate.place).collect();
+    let single = survey.single().into_iter();
+    candidates.extend(single.filter(|candidate| match candidate.place {
+        Place::Single(object) => !containers.contains(&Place::Container(object)),
+        _ => true,
+    }));
     candidates.retain(|candidate| candidate.retained > 0);
     candidates.sort_by_key(|candidate| {
         (std::cmp::Reverse(candidate.score()), candidate.type_id, candidate.members.first().copied())

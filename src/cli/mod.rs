@@ -365,7 +365,15 @@ fn run_tree(asked: &TreeArguments) -> Result<ExitCode> {
         return Err(Error::Usage("--threshold is a percentage from 0 to 100".to_owned()));
     }
     let options = TreeOptions { depth: asked.depth, threshold, group_from: asked.group };
-    run_whole(&asked.whole, &asked.common, |heap| Ok((heap_tree(heap, &choice, options).report(heap), true)))
+    run_whole(&asked.whole, &asked.common, |heap| {
+        let mut report = heap_tree(heap, &choice, options).report(heap);
+        if asked.whole.output.is_some() {
+            // a drawing has room for more than a page of text
+            let finer = TreeOptions { depth: options.depth * 4, threshold: options.threshold / 20.0, ..options };
+            report.icicles = heap_tree(heap, &choice, finer).report(heap).icicles;
+        }
+        Ok((report, true))
+    })
 }
 
 fn run_object(asked: &ObjectArguments) -> Result<ExitCode> {

@@ -5,6 +5,7 @@ mod choice;
 mod cut;
 mod dominators;
 mod exclude;
+mod expression;
 mod heap_tree;
 mod object;
 mod oracle;

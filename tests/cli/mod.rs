@@ -193,3 +193,102 @@ fn hostile_names_become_harmless_files_and_text() {
     assert!(!ran.stdout.contains('\x1b') && !ran.stderr.contains('\x1b'));
     assert_eq!(workshop.files().len(), 5, "{:?}", workshop.files());
 }
+
+const RETAINING: &str = "module app .cache -> c, .other -> o\nc: dict ['a'] -> s1, ['b'] -> s2\no: list [0] -> s2\n\
+    s1: app.Session .data -> d\nd: bytes\ns2: app.Session";
+
+fn retaining() -> Workshop {
+    let workshop = Workshop::new();
+    workshop.write("dump", dump(RETAINING));
+    workshop
+}
+
+#[test]
+fn retained_sizes_are_shown_unless_not_wanted() {
+    let with = retaining().run(&["dump", "--type", "Session", "--no-files"]).stdout;
+    assert!(with.contains("retained (3 objects") && with.contains("◆"), "{with}");
+    let without = retaining().run(&["dump", "--type", "Session", "--no-files", "--no-retained"]).stdout;
+    assert!(!without.contains("retain") && !without.contains("◆"), "{without}");
+}
+
+#[test]
+fn what_if_says_what_goes_and_what_still_holds_the_rest() {
+    let ran = retaining().run(&["dump", "--type", "Session", "--no-files", "--without", "app.cache[…]"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("going without frees 2 objects") && ran.stdout.contains("1 of those asked for"));
+    assert!(ran.stdout.contains("app.other[0]"), "{}", ran.stdout);
+    let wrong = retaining().run(&["dump", "--type", "Session", "--no-files", "--without", "app.nothing"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("no reference in the dump is `app.nothing`"), "{}", wrong.stderr);
+}
+
+#[test]
+fn cut_names_the_fewest_references_and_proves_it() {
+    let ran = retaining().run(&["cut", "dump", "--type", "Session"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("2 references, cut, make all 2 objects collectable"), "{}", ran.stdout);
+    for expression in ["app.cache  alone it frees", "app.other[0]  alone it frees"] {
+        assert!(ran.stdout.contains(expression), "{expression}: {}", ran.stdout);
+    }
+    assert!(ran.stdout.contains("proof: without them, the roots reach none of the 2"), "{}", ran.stdout);
+    let few = retaining().run(&["cut", "dump", "--type", "Session", "--max", "1"]);
+    assert_eq!(few.code, 1);
+    assert!(few.stdout.contains("at least 2"), "{}", few.stdout);
+    let root = retaining().run(&["cut", "dump", "--type", "module"]);
+    assert!(root.stdout.contains("is a root itself"), "{}", root.stdout);
+    let json = retaining().run(&["cut", "dump", "--type", "Session", "--json"]).json();
+    assert_eq!(json["outcome"], "found");
+    assert_eq!(json["frees_together"]["matched"], 2);
+    assert_eq!(retaining().run(&["cut", "dump", "--type", "Sesion"]).code, 1);
+    assert_eq!(retaining().run(&["cut", "dump"]).code, 2);
+}
+
+#[test]
+fn summary_tree_object_and_suspects_answer_and_draw() {
+    let workshop = retaining();
+    for (arguments, words, file) in [
+        (&["summary", "dump", "-o", "out"][..], "app.Session", "summary-by-type.svg"),
+        (&["summary", "dump", "--by", "module", "--sort", "count", "-o", "out"], "builtins", "summary-by-module.svg"),
+        (&["tree", "dump", "-o", "out"], "module app", "heap-tree.svg"),
+        (&["object", "dump", "0x30", "-o", "out"], "0x30", "dict-0x30.png"),
+    ] {
+        let ran = workshop.run(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stdout.contains(words), "{arguments:?}: {}", ran.stdout);
+        assert!(workshop.path().join("out").join(file).exists(), "{arguments:?}: {}", ran.stderr);
+        let json = workshop
+            .run(&[&arguments[..2], if arguments[0] == "object" { &["0x30", "--json"] } else { &["--json"] }].concat());
+        assert_eq!(json.json()["schema"], 1, "{arguments:?}");
+    }
+    let few = workshop.run(&["suspects", "dump"]);
+    assert_eq!(few.code, 1);
+    assert!(few.stdout.contains("nothing accumulates"), "{}", few.stdout);
+    assert_eq!(workshop.run(&["object", "dump", "0x999"]).code, 1);
+    assert_eq!(workshop.run(&["tree", "dump", "--threshold", "101"]).code, 2);
+}
+
+#[test]
+fn suspects_name_what_piles_up_where() {
+    let workshop = Workshop::new();
+    let mut sketch = String::from("module app .cache -> c\nc: dict");
+    let entries: Vec<String> = (0..9).map(|number| format!("['k{number}'] -> s{number}")).collect();
+    sketch.push_str(&format!(" {}", entries.join(", ")));
+    (0..9).for_each(|number| sketch.push_str(&format!("\ns{number}: app.Session")));
+    workshop.write("dump", dump(&sketch));
+    let ran = workshop.run(&["suspects", "dump"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let first = ran.stdout.lines().next().unwrap();
+    assert!(first.contains("9 app.Session") && first.contains("all held through app.cache"), "{}", ran.stdout);
+}
+
+#[test]
+fn own_known_holders_come_before_the_shipped_ones() {
+    let workshop = retaining();
+    workshop.write("holders.txt", "# ours\nreference app.cache | the cache of this program | call app.clear()\n");
+    let ran = workshop.run(&["dump", "--type", "Session", "--no-files", "--holders", "holders.txt"]);
+    assert!(ran.stdout.contains("the cache of this program; release: call app.clear()"), "{}", ran.stdout);
+    workshop.write("wrong.txt", "nonsense\n");
+    let wrong = workshop.run(&["dump", "--type", "Session", "--holders", "wrong.txt"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("line 1"), "{}", wrong.stderr);
+}

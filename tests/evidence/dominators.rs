@@ -128,3 +128,28 @@ fn random_graphs_have_the_dominators_of_networkx() {
     assert!(graphs.len() >= 100);
     graphs.iter().for_each(|path| check_random(path));
 }
+
+/// The digests again, from what `retainers export` writes.
+#[test]
+fn exported_dominators_and_retained_sizes_have_the_digests_of_networkx() {
+    use retainers::analysis::export::{Rows, export};
+    let Some(case) = super::folder("py/closure_cell") else { return };
+    let heap = super::load(&case.join("dump.jsonl.zst"));
+    let truth = super::json(&case.join("graph-truth.json"));
+    for (roots, part) in [("modules", "modules"), ("all", "all")] {
+        let choice = retainers::analysis::distances::RootChoice::parse(&[roots.to_owned()]).unwrap();
+        let mut csv = Vec::new();
+        export(&heap, &choice, Rows::Csv, &mut csv).unwrap();
+        let text = String::from_utf8(csv).unwrap();
+        let mut rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.rsplitn(6, ',').collect()).collect();
+        rows.sort_by_key(|row| row[5].parse::<u64>().unwrap());
+        for (column, digest) in [(2, "digest_distance"), (1, "digest_idom"), (0, "digest_retained")] {
+            let mut hasher = <sha2::Sha256 as sha2::Digest>::new();
+            for row in rows.iter().filter(|row| !row[column].is_empty()) {
+                sha2::Digest::update(&mut hasher, format!("{} {}\n", row[5], row[column]));
+            }
+            let found: String = sha2::Digest::finalize(hasher).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(found, truth[part][digest], "{roots} {digest}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use rustc_hash::FxHashMap;
 
 use super::reading::{ReadStep, read};
-use super::{Chains, Detail, Signature, TypeAnswer};
+use super::{Chains, Detail, Retained, Signature, TypeAnswer};
 use crate::counts::{bytes_text, counted, grouped, more_of};
 use crate::graph::{Heap, ObjectId, TypeId};
 use crate::report::{Arrow, Picture, Role, Shape};
@@ -49,7 +49,7 @@ fn of_signature(heap: &Heap, answer: &TypeAnswer, signature: &Signature, raw: bo
 }
 
 fn merged(heap: &Heap, chains: &Chains, shown: &[(&TypeAnswer, &Signature)], raw: bool) -> Picture {
-    let mut drawing = Drawing::default();
+    let mut drawing = Drawing { is_merged: true, ..Drawing::default() };
     let mut left_out = (0, 0);
     for &(answer, signature) in shown {
         if drawing.graph.node_count() > 0 && drawing.size_with(heap, signature, raw) > LARGEST_MERGED {
@@ -85,6 +85,8 @@ fn merged(heap: &Heap, chains: &Chains, shown: &[(&TypeAnswer, &Signature)], raw
 struct Drawing {
     graph: DiGraph<Shape, Arrow>,
     shapes: FxHashMap<Key, NodeIndex>,
+    /// Whether several signatures are drawn together.
+    is_merged: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -159,7 +161,8 @@ impl Drawing {
             () if raw && signature.steps[step.step].is_namespace => Role::Plumbing,
             () => Role::Holder,
         };
-        let shape = self.graph.add_node(shape(heap, signature, step, role));
+        let together = if self.is_merged { answer.retained } else { signature.retained };
+        let shape = self.graph.add_node(shape(heap, signature, step, role, together));
         self.shapes.insert(key, shape);
         shape
     }
@@ -187,7 +190,7 @@ impl Drawing {
     }
 }
 
-fn shape(heap: &Heap, signature: &Signature, step: &ReadStep, role: Role) -> Shape {
+fn shape(heap: &Heap, signature: &Signature, step: &ReadStep, role: Role, together: Option<Retained>) -> Shape {
     let hop = &signature.steps[step.step];
     let size = bytes_text(heap.graph.shallow_size(hop.object));
     let id = heap.graph.id_text(hop.object);
@@ -195,7 +198,9 @@ fn shape(heap: &Heap, signature: &Signature, step: &ReadStep, role: Role) -> Sha
     if let Some(length) = hop.description.length {
         lines[0] = format!("{}, {}", counted(length, "item"), lines[0]);
     }
-    if let Some(retained) = &hop.retained {
+    if let Some(retained) = together.filter(|_| role == Role::Target) {
+        lines.push(format!("{} retained", bytes_text(retained.bytes)));
+    } else if let Some(retained) = &hop.retained {
         let which = if hop.count > 1 { " (that one)" } else { "" };
         lines.push(format!("retains {}{which}", bytes_text(retained.bytes)));
     }

@@ -77,7 +77,10 @@ impl Overview {
         if self.types.len() > limit {
             blocks.push(Block::Note(more_of((self.types.len() - limit) as u64, "type")));
         }
-        blocks.push(Block::Note("name a type to see who keeps its objects alive: --type NAME".to_owned()));
+        blocks.push(Block::Note(
+            "--type NAME shows who keeps a type's objects alive; `retainers suspects` shows where things pile up"
+                .to_owned(),
+        ));
         blocks.extend(notes(heap).into_iter().map(Block::Note));
         Report { blocks, pictures: Vec::new(), icicles: Vec::new(), data: self.data(heap) }
     }

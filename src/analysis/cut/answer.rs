@@ -99,9 +99,10 @@ impl CutAnswer {
 
     fn found(&self, objects: &str) -> Vec<Block> {
         let references = counted(self.references.len() as u64, "reference");
-        let verb = if self.references.len() == 1 { "makes" } else { "make" };
+        let is_one = self.references.len() == 1;
+        let (makes, frees) = if is_one { ("makes", "frees") } else { ("make", "free") };
         let mut blocks = vec![headline(format!(
-            "{references}, cut, {verb} all {objects} collectable and free {} in {}",
+            "{references}, cut, {makes} all {objects} collectable and {frees} {} in {}",
             bytes_text(self.together.bytes),
             counted(self.together.objects, "object")
         ))];
@@ -117,7 +118,7 @@ impl CutAnswer {
         }
         blocks.push(Block::Note(format!(
             "proof: without {}, the roots reach none of the {} that they reach now",
-            if self.references.len() == 1 { "it" } else { "them" },
+            if is_one { "it" } else { "them" },
             grouped(self.together.targets_freed)
         )));
         blocks

@@ -7,7 +7,8 @@
 //! SEMI-NCA (Georgiadis, Tarjan and Werneck, "Finding Dominators in Practice", JGAA 10, 2006) on the objects that refer to
 //! anything; the others, about half of a Python heap, get the nearest common dominator of their referrers, in parallel. With
 //! jump pointers (Myers, "An applicative random-access stack", 1983) no heap is quadratic: O(m log n) time. Nothing recurses:
-//! a list of ten million objects is a normal heap. About 24 bytes an object while it runs and as a result.
+//! a list of ten million objects is a normal heap. The result has 24 bytes an object; while it runs, 22 to 37
+//! more, the fewer the more objects are leaves.
 //!
 //! Rejected: Cooper, Harvey and Kennedy's iteration (`petgraph::algo::dominators::simple_fast`), which is quadratic on linked
 //! lists that are held at both ends. The result is unique, so it does not depend on the number of threads.

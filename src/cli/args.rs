@@ -128,9 +128,9 @@ pub struct Common {
     /// Refuse a damaged dump instead of reading it as far as it goes
     #[arg(long)]
     pub strict: bool,
-    /// Threads; 0 for one a core
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub threads: usize,
+    /// Threads, at most 1024; 0 for one a core
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub threads: u16,
     /// No progress, no remarks on standard error
     #[arg(short, long)]
     pub quiet: bool,
@@ -176,7 +176,7 @@ pub struct SuspectsArguments {
     /// Which dump.
     #[command(flatten)]
     pub whole: Whole,
-    /// Suspects shown
+    /// Suspects shown, at most 20 are worked out; 0 for all of them
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub limit: usize,
     /// A file with further known holders

@@ -140,7 +140,7 @@ fn in_pool<T: Send>(
 ) -> Result<(T, bool, Arc<Progress>)> {
     let progress = Arc::new(Progress::default());
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(common.threads)
+        .num_threads(usize::from(common.threads))
         .build()
         .map_err(|cause| Error::Usage(format!("cannot start threads: {cause}")))?;
     let bar = Bar::watch(&progress, common.quiet);
@@ -334,7 +334,8 @@ fn run_suspects(asked: &SuspectsArguments) -> Result<ExitCode> {
     };
     run_whole(&asked.whole, &asked.common, |heap| {
         let found = suspects(heap, &options);
-        Ok((found.report(heap, asked.limit), !found.suspects.is_empty()))
+        let limit = if asked.limit == 0 { usize::MAX } else { asked.limit };
+        Ok((found.report(heap, limit), !found.suspects.is_empty()))
     })
 }
 
@@ -369,7 +370,8 @@ fn run_tree(asked: &TreeArguments) -> Result<ExitCode> {
         let mut report = heap_tree(heap, &choice, options).report(heap);
         if asked.whole.output.is_some() {
             // a drawing has room for more than a page of text
-            let finer = TreeOptions { depth: options.depth * 4, threshold: options.threshold / 20.0, ..options };
+            let finer =
+                TreeOptions { depth: options.depth.saturating_mul(4), threshold: options.threshold / 20.0, ..options };
             report.icicles = heap_tree(heap, &choice, finer).report(heap).icicles;
         }
         Ok((report, true))

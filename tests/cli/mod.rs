@@ -52,6 +52,7 @@ fn failures_are_exit_code_2_with_a_reason() {
         (&["dump.jsonl", "--type", "Session", "-o", "dump.jsonl/x"], "cannot write"),
         (&["export", "dump.jsonl", "-o", "x.parquet"], "ends in `.csv` or `.jsonl`"),
         (&["dump.jsonl", "--bad"], "unexpected argument"),
+        (&["dump.jsonl", "--threads", "4000000"], "4000000 is not in 0..=1024"),
     ] {
         let ran = workshop.run(arguments);
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
@@ -265,6 +266,8 @@ fn summary_tree_object_and_suspects_answer_and_draw() {
     assert!(few.stdout.contains("nothing accumulates"), "{}", few.stdout);
     assert_eq!(workshop.run(&["object", "dump", "0x999"]).code, 1);
     assert_eq!(workshop.run(&["tree", "dump", "--threshold", "101"]).code, 2);
+    let deepest = usize::MAX.to_string();
+    assert_eq!(workshop.run(&["tree", "dump", "--depth", &deepest, "-o", "out"]).code, 0);
 }
 
 #[test]
@@ -278,6 +281,7 @@ fn suspects_name_what_piles_up_where() {
     let ran = workshop.run(&["suspects", "dump"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let first = ran.stdout.lines().next().unwrap();
+    assert_eq!(workshop.run(&["suspects", "dump", "--limit", "0"]).stdout, ran.stdout);
     assert!(first.contains("9 app.Session") && first.contains("all held through app.cache"), "{}", ran.stdout);
 }
 

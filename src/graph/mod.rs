@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod builder;
+pub mod column;
 pub mod csr;
 pub mod heap;
 pub mod id;

@@ -1,0 +1,185 @@
+//! Long arrays of numbers, on huge pages where they are long.
+//!
+//! The first touch of fresh memory costs as much as what is computed in it: with pages of 4 KiB several times more than with
+//! huge ones. So a long column lies in a mapping of its own for which the kernel is asked for huge pages. Room that is
+//! reserved but never touched costs nothing.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use bytemuck::Pod;
+use memmap2::{MmapMut, MmapOptions};
+
+/// Bytes from which a column has a mapping of its own.
+const LONG: usize = 8 << 20;
+
+/// A growable array of plain numbers. Dereferences to a slice.
+pub struct Column<T: Pod> {
+    storage: Storage<T>,
+}
+
+enum Storage<T> {
+    Short(Vec<T>),
+    /// The first `length` numbers of the mapping are in use.
+    Long {
+        map: MmapMut,
+        length: usize,
+        of: PhantomData<T>,
+    },
+}
+
+impl<T: Pod> Column<T> {
+    /// An empty column.
+    pub const fn new() -> Self {
+        Self { storage: Storage::Short(Vec::new()) }
+    }
+
+    /// An empty column with room for `capacity` numbers.
+    pub fn with_capacity(capacity: usize) -> Self {
+        match long_map::<T>(capacity) {
+            Some(map) => Self { storage: Storage::Long { map, length: 0, of: PhantomData } },
+            None => Self { storage: Storage::Short(Vec::with_capacity(capacity)) },
+        }
+    }
+
+    /// `length` zeros.
+    pub fn zeroed(length: usize) -> Self {
+        match long_map::<T>(length) {
+            Some(map) => Self { storage: Storage::Long { map, length, of: PhantomData } },
+            None => Self { storage: Storage::Short(vec![T::zeroed(); length]) },
+        }
+    }
+
+    /// `length` times the same number.
+    pub fn filled(length: usize, value: T) -> Self {
+        let mut column = Self::zeroed(length);
+        column.fill(value);
+        column
+    }
+
+    /// Appends a number.
+    pub fn push(&mut self, value: T) {
+        self.reserve(1);
+        match &mut self.storage {
+            Storage::Short(values) => values.push(value),
+            Storage::Long { map, length, .. } => {
+                if let Some(place) = bytemuck::cast_slice_mut(map).get_mut(*length) {
+                    *place = value;
+                    *length += 1;
+                }
+            }
+        }
+    }
+
+    /// Appends numbers.
+    pub fn extend_from_slice(&mut self, values: &[T]) {
+        self.reserve(values.len());
+        match &mut self.storage {
+            Storage::Short(own) => own.extend_from_slice(values),
+            Storage::Long { map, length, .. } => {
+                let end = *length + values.len();
+                bytemuck::cast_slice_mut(map)[*length..end].copy_from_slice(values);
+                *length = end;
+            }
+        }
+    }
+
+    /// Shortens the column; does nothing when it is not longer.
+    pub fn truncate(&mut self, length: usize) {
+        match &mut self.storage {
+            Storage::Short(values) => values.truncate(length),
+            Storage::Long { length: own, .. } => *own = length.min(*own),
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        match &self.storage {
+            Storage::Short(values) => values.capacity(),
+            Storage::Long { map, .. } => map.len() / size_of::<T>(),
+        }
+    }
+
+    fn reserve(&mut self, additional: usize) {
+        let needed = self.len() + additional;
+        if needed > self.capacity() {
+            self.grow(needed);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) {
+        let mut grown = Self::with_capacity(needed.max(self.capacity() * 2).max(16));
+        if needed <= grown.capacity() {
+            grown.extend_from_slice(self);
+        }
+        *self = grown;
+    }
+}
+
+/// A mapping of its own for `capacity` numbers, if so many are worth one and the system gives it.
+fn long_map<T: Pod>(capacity: usize) -> Option<MmapMut> {
+    let bytes = capacity.checked_mul(size_of::<T>()).filter(|&bytes| bytes >= LONG)?;
+    let map = MmapOptions::new().len(bytes).no_reserve_swap().map_anon().ok()?;
+    #[cfg(target_os = "linux")]
+    {
+        // where there are none, ordinary pages do
+        let _ = map.advise(memmap2::Advice::HugePage);
+    }
+    Some(map)
+}
+
+impl<T: Pod> Deref for Column<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match &self.storage {
+            Storage::Short(values) => values,
+            Storage::Long { map, length, .. } => &bytemuck::cast_slice(map)[..*length],
+        }
+    }
+}
+
+impl<T: Pod> DerefMut for Column<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        match &mut self.storage {
+            Storage::Short(values) => values,
+            Storage::Long { map, length, .. } => &mut bytemuck::cast_slice_mut(map)[..*length],
+        }
+    }
+}
+
+impl<T: Pod> Default for Column<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Pod> From<Vec<T>> for Column<T> {
+    fn from(values: Vec<T>) -> Self {
+        Self { storage: Storage::Short(values) }
+    }
+}
+
+impl<T: Pod> FromIterator<T> for Column<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        let values = values.into_iter();
+        let mut column = Self::with_capacity(values.size_hint().0);
+        values.for_each(|value| column.push(value));
+        column
+    }
+}
+
+impl<T: Pod + PartialEq> PartialEq for Column<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Pod + Eq> Eq for Column<T> {}
+
+impl<T: Pod> fmt::Debug for Column<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Column").field("length", &self.len()).finish_non_exhaustive()
+    }
+}

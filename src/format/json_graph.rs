@@ -447,7 +447,7 @@ impl Document {
         let mut is_rootless = self.listed_roots.is_empty();
         for (row, node) in self.nodes.iter().enumerate() {
             let name = self.types.get(node.type_number);
-            let type_number = table.type_number(&[name.as_bytes()], || name.to_owned());
+            let type_number = table.type_number(b"", name.as_bytes(), || name.to_owned());
             table.object(address(node.id), type_number, node.size, node.place);
             for &edge in &sorted.order[sorted.offsets[row]..sorted.offsets[row + 1]] {
                 let edge = &self.edges[edge];

@@ -165,12 +165,8 @@ impl<'a> Record<'a> {
     }
 
     fn type_number(&self, table: &mut ObjectTable) -> u32 {
-        match self.module {
-            None => table.type_number(&[self.type_name], || qualified("", &decode(self.type_name))),
-            Some(module) => {
-                table.type_number(&[module, self.type_name], || qualified(&decode(module), &decode(self.type_name)))
-            }
-        }
+        let (module, name) = (self.module.unwrap_or(b""), self.type_name);
+        table.type_number(module, name, || qualified(&decode(module), &decode(name)))
     }
 
     fn root_record(&self, address: u64, kind: &[u8]) -> RootRecord {

@@ -1,62 +1,295 @@
 //! From an address to its row, in a few nanoseconds and about two bytes an object.
 //!
-//! Heap addresses cluster: a page of the address space holds hundreds of objects or none. So the pages that occur are kept
-//! in a small hash map, each page as a bitmap of its granules with running counts; the rank of an address among all
-//! addresses is then one lookup and one population count, and a permutation turns ranks into rows. Where addresses do not
-//! cluster (random 64-bit ids), a sorted array and binary search take over.
+//! Heap addresses cluster: a page of 64 KiB of the address space holds hundreds of objects or none. So the pages that occur
+//! are numbered, and an address becomes a *code* of 32 bits, its page's slot and its place in the page: [`Pages`]. Each page
+//! with objects has a bitmap of their places with running counts; the rank of an address among all addresses is then one
+//! lookup and one population count, and a permutation turns ranks into rows: [`AddressIndex`]. Where addresses do not cluster
+//! (random 64-bit ids), a sorted array and binary search take over.
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-/// Granules in a page: 64 words of 64 bits.
-const PAGE_BITS: u32 = 12;
-const WORDS: usize = 1 << (PAGE_BITS - 6);
-/// Fewer objects than this to a page, on average, and the bitmap wastes more than it saves.
-const MIN_OBJECTS_PER_PAGE: usize = 16;
+use super::column::Column;
+
+/// Bits of an address that its place in a page takes: pages of 64 KiB, places of 8 bytes. Addresses with another remainder
+/// by 8 have pages of their own, so that small dense numbers are as good as addresses.
+const PAGE_SHIFT: u32 = 16;
+const PLACE_SHIFT: u32 = 3;
+const PLACE_BITS: u32 = PAGE_SHIFT - PLACE_SHIFT;
+const PLACES: u32 = 1 << PLACE_BITS;
+const WORDS: usize = PLACES as usize / 64;
+/// Slots of pages; one less than fit, so that no code is `u32::MAX`.
+const MOST_PAGES: usize = (1 << (32 - PLACE_BITS)) - 1;
+/// Fewer codes than this to a page, on average, and bitmaps waste more than they save.
+const CODES_PER_PAGE: usize = 64;
+/// Pages that may be sparser than that.
+const SPARE_PAGES: usize = 1 << 13;
+/// Pages that are found again without hashing.
+const RECENT: usize = 1 << 10;
+
+/// The page of an address, with its remainder.
+fn page_of(address: u64) -> u64 {
+    (address >> PAGE_SHIFT) << PLACE_SHIFT | (address & 7)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "masked")]
+fn place_of(address: u64) -> u32 {
+    (address >> PLACE_SHIFT) as u32 & (PLACES - 1)
+}
+
+/// Numbers the pages of addresses in order of appearance and encodes addresses by them.
+#[derive(Debug, Default)]
+pub struct Pages {
+    /// Page of each slot.
+    pages: Vec<u64>,
+    slots: FxHashMap<u64, u32>,
+    /// Pages and their slots, by the low bits of the page; empty until the first address.
+    recent: Vec<(u64, u32)>,
+    codes: usize,
+}
+
+impl Pages {
+    /// The code of an address, whose page gets a slot when it has none; `None` when there would be too many pages for what
+    /// they hold.
+    pub fn code(&mut self, address: u64) -> Option<u32> {
+        let page = page_of(address);
+        if let Some(&(known, slot)) = self.recent.get(page as usize % RECENT)
+            && known == page
+        {
+            self.codes += 1;
+            return Some(slot << PLACE_BITS | place_of(address));
+        }
+        self.slot(page).map(|slot| slot << PLACE_BITS | place_of(address))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn slot(&mut self, page: u64) -> Option<u32> {
+        if self.recent.is_empty() {
+            self.recent = vec![(u64::MAX, 0); RECENT];
+        }
+        let next = u32::try_from(self.pages.len()).ok()?;
+        let slot = *self.slots.entry(page).or_insert(next);
+        if slot == next {
+            if self.pages.len() >= MOST_PAGES.min(SPARE_PAGES + self.codes / CODES_PER_PAGE) {
+                return None;
+            }
+            self.pages.push(page);
+        }
+        self.codes += 1;
+        self.recent[page as usize % RECENT] = (page, slot);
+        Some(slot)
+    }
+
+    /// The address that a code of these pages stands for.
+    pub fn address(&self, code: u32) -> u64 {
+        decode(&self.pages, code)
+    }
+
+    /// The slot of a page.
+    fn find(&self, page: u64) -> Option<u32> {
+        self.slots.get(&page).copied()
+    }
+}
+
+fn decode(pages: &[u64], code: u32) -> u64 {
+    let page = pages[(code >> PLACE_BITS) as usize];
+    (page >> PLACE_SHIFT) << PAGE_SHIFT | u64::from(code & (PLACES - 1)) << PLACE_SHIFT | (page & 7)
+}
+
+/// Addresses of objects by row, distinct.
+#[derive(Debug)]
+pub enum Addresses {
+    /// Codes of four bytes.
+    Coded {
+        /// Page of each slot.
+        pages: Column<u64>,
+        /// Code of each row.
+        codes: Column<u32>,
+    },
+    /// As they are.
+    Wide(Column<u64>),
+}
+
+impl Addresses {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Coded { codes, .. } => codes.len(),
+            Self::Wide(addresses) => addresses.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The address in `row`.
+    pub fn get(&self, row: usize) -> u64 {
+        match self {
+            Self::Coded { pages, codes } => decode(pages, codes[row]),
+            Self::Wide(addresses) => addresses[row],
+        }
+    }
+
+    /// The row of an address. Looks at all of them: for the few that a person asks for.
+    pub fn find(&self, address: u64) -> Option<usize> {
+        match self {
+            Self::Wide(addresses) => position(addresses, address),
+            Self::Coded { pages, codes } => {
+                let slot = u32::try_from(position(pages, page_of(address))?).ok()?;
+                position(codes, slot << PLACE_BITS | place_of(address))
+            }
+        }
+    }
+}
+
+/// Where a number stands first.
+fn position<T: Copy + PartialEq + Sync>(numbers: &[T], wanted: T) -> Option<usize> {
+    /// Numbers that are compared without a branch.
+    const PIECE: usize = 1 << 12;
+    let piece = numbers
+        .par_chunks(PIECE)
+        .position_first(|piece| piece.iter().fold(false, |found, &number| found | (number == wanted)))?;
+    numbers[piece * PIECE..].iter().position(|&number| number == wanted).map(|place| piece * PIECE + place)
+}
 
 /// Finds the row of an address. Where an address stands in several rows, the last one counts.
 #[derive(Debug)]
 pub struct AddressIndex {
     layout: Layout,
     /// Row of each rank; as many as there are distinct addresses.
-    rows: Vec<u32>,
+    rows: Vec<AtomicU32>,
 }
 
 #[derive(Debug)]
 enum Layout {
-    Pages { low_bits: u64, shift: u32, slots: FxHashMap<u64, u32>, pages: Vec<Page> },
-    Sorted(Vec<u64>),
+    Pages { slots: Pages, bitmaps: Vec<Bitmap> },
+    Sorted(Column<u64>),
 }
 
+/// The objects in a page.
 #[derive(Debug)]
-struct Page {
+struct Bitmap {
     bits: [u64; WORDS],
-    /// Rank of the first granule of each word.
+    /// Rank of the first place of each word.
     ranks: [u32; WORDS],
+}
+
+/// A piece's codes, which become codes of the whole.
+#[derive(Debug)]
+pub struct Translation {
+    /// First code of each slot of the piece in the whole; `u32::MAX` for pages without objects.
+    pages: Vec<u32>,
+}
+
+impl Translation {
+    fn new(piece: &Pages, whole: &Pages) -> Self {
+        let first = |&page: &u64| whole.find(page).map_or(u32::MAX, |slot| slot << PLACE_BITS);
+        Self { pages: piece.pages.iter().map(first).collect() }
+    }
+
+    /// The code of the whole; `None` where no object is near.
+    pub fn code(&self, code: u32) -> Option<u32> {
+        let first = self.pages[(code >> PLACE_BITS) as usize];
+        (first != u32::MAX).then_some(first | code & (PLACES - 1))
+    }
+}
+
+/// Codes of the objects of a piece of the dump, in the piece's own pages.
+pub trait Piece: Sync {
+    /// The pages by which they are encoded.
+    fn pages(&self) -> &Pages;
+    /// The code of each row of the piece.
+    fn codes(&self) -> impl Iterator<Item = u32> + '_;
 }
 
 impl AddressIndex {
     /// Indexes `addresses`, whose positions are the rows. Fewer than 2³² of them.
     pub fn new(addresses: &[u64]) -> Self {
-        let first = addresses.first().copied().unwrap_or(0);
-        let differences = addresses.par_iter().map(|address| address ^ first).reduce(|| 0, |a, b| a | b);
-        let shift = differences.trailing_zeros().min(16);
-        let low_bits = first & ((1 << shift) - 1);
-        let limit = addresses.len() / MIN_OBJECTS_PER_PAGE + 64;
-        match paged(addresses, shift, limit) {
-            Some((slots, pages)) => Self::with_rows(Layout::Pages { low_bits, shift, slots, pages }, addresses),
-            None => {
-                let mut sorted = addresses.to_vec();
-                sorted.par_sort_unstable();
-                sorted.dedup();
-                Self::with_rows(Layout::Sorted(sorted), addresses)
+        struct All(Pages, Vec<u32>);
+        impl Piece for All {
+            fn pages(&self) -> &Pages {
+                &self.0
+            }
+            fn codes(&self) -> impl Iterator<Item = u32> + '_ {
+                self.1.iter().copied()
             }
         }
+        let mut all = All(Pages::default(), Vec::with_capacity(addresses.len()));
+        for &address in addresses {
+            match all.0.code(address) {
+                Some(code) => all.1.push(code),
+                None => return Self::sorted(addresses),
+            }
+        }
+        Self::of_pieces(std::slice::from_ref(&all)).map_or_else(|| Self::sorted(addresses), |(index, _)| index)
+    }
+
+    /// Indexes `addresses` by sorting them.
+    pub fn sorted(addresses: &[u64]) -> Self {
+        let mut sorted: Vec<u64> = addresses.to_vec();
+        sorted.par_sort_unstable();
+        sorted.dedup();
+        let rows = atomic_zeros(sorted.len());
+        let index = Self { layout: Layout::Sorted(sorted.into()), rows };
+        for (row, &address) in (0..).zip(addresses) {
+            if let Some(rank) = index.rank(address) {
+                index.rows[rank as usize].store(row, Ordering::Relaxed);
+            }
+        }
+        index
+    }
+
+    /// Indexes the objects of pieces whose rows follow each other, and translates each piece's codes. `None` when the pieces
+    /// together have more pages than there are slots.
+    pub fn of_pieces<P: Piece>(pieces: &[P]) -> Option<(Self, Vec<Translation>)> {
+        let mut slots = Pages { codes: usize::MAX / 2, ..Pages::default() };
+        let marked: Vec<Vec<Option<Marks>>> = pieces.par_iter().map(marked_places).collect();
+        for (piece, marked) in pieces.iter().zip(&marked) {
+            for (&page, _) in piece.pages().pages.iter().zip(marked).filter(|(_, marks)| marks.is_some()) {
+                slots.slot(page)?;
+            }
+        }
+        let bitmaps = bitmaps(&slots, pieces, marked);
+        let translations: Vec<Translation> =
+            pieces.par_iter().map(|piece| Translation::new(piece.pages(), &slots)).collect();
+        let distinct = bitmaps.last().map_or(0, |last| last.ranks[WORDS - 1] + last.bits[WORDS - 1].count_ones());
+        let index = Self { layout: Layout::Pages { slots, bitmaps }, rows: atomic_zeros(distinct as usize) };
+        let counts: Vec<usize> = pieces.par_iter().map(|piece| piece.codes().count()).collect();
+        let starts = counts.iter().scan(0u32, |next, &count| {
+            let start = *next;
+            *next += u32::try_from(count).unwrap_or(u32::MAX);
+            Some(start)
+        });
+        let fill = |((piece, translation), start): ((&P, &Translation), u32)| {
+            for (row, code) in (start..).zip(piece.codes()) {
+                if let Some(rank) = translation.code(code).and_then(|code| index.rank_of_code(code)) {
+                    index.rows[rank as usize].store(row, Ordering::Relaxed);
+                }
+            }
+        };
+        let starts: Vec<u32> = starts.collect();
+        if counts.iter().sum::<usize>() == distinct as usize {
+            pieces.par_iter().zip(&translations).zip(starts).for_each(fill);
+        } else {
+            // the last row of an address counts: in order
+            pieces.iter().zip(&translations).zip(starts).for_each(fill);
+        }
+        Some((index, translations))
     }
 
     /// The row of `address`, or `None` when no object has it.
     pub fn row(&self, address: u64) -> Option<u32> {
-        self.rank(address).map(|rank| self.rows[rank as usize])
+        self.rank(address).map(|rank| self.rows[rank as usize].load(Ordering::Relaxed))
+    }
+
+    /// The row of the object with this code, which a [`Translation`] made.
+    pub fn row_of_code(&self, code: u32) -> Option<u32> {
+        self.rank_of_code(code).map(|rank| self.rows[rank as usize].load(Ordering::Relaxed))
     }
 
     /// Finds the rows of many addresses in a row, remembering where the last ones were.
@@ -69,115 +302,99 @@ impl AddressIndex {
         self.rows.len()
     }
 
-    fn with_rows(layout: Layout, addresses: &[u64]) -> Self {
-        let mut index = Self { rows: Vec::new(), layout };
-        index.rows = vec![0; index.layout.distinct()];
-        for (row, &address) in (0u32..).zip(addresses) {
-            if let Some(rank) = index.rank(address) {
-                index.rows[rank as usize] = row;
-            }
+    /// The page of each slot; none where addresses are sorted.
+    pub fn into_pages(self) -> Vec<u64> {
+        match self.layout {
+            Layout::Pages { slots, .. } => slots.pages,
+            Layout::Sorted(_) => Vec::new(),
         }
-        index
     }
 
     fn rank(&self, address: u64) -> Option<u32> {
         match &self.layout {
-            Layout::Pages { low_bits, shift, slots, pages } => {
-                if address & ((1 << shift) - 1) != *low_bits {
-                    return None;
-                }
-                let granule = address >> shift;
-                pages[*slots.get(&(granule >> PAGE_BITS))? as usize].rank(granule)
-            }
+            Layout::Pages { slots, bitmaps } => bitmaps[slots.find(page_of(address))? as usize].rank(place_of(address)),
             Layout::Sorted(sorted) => sorted.binary_search(&address).ok().and_then(|rank| u32::try_from(rank).ok()),
+        }
+    }
+
+    fn rank_of_code(&self, code: u32) -> Option<u32> {
+        match &self.layout {
+            Layout::Pages { bitmaps, .. } => bitmaps[(code >> PLACE_BITS) as usize].rank(code & (PLACES - 1)),
+            Layout::Sorted(_) => None,
         }
     }
 }
 
-impl Page {
-    fn rank(&self, granule: u64) -> Option<u32> {
-        let (word, bit) = place(granule);
+fn atomic_zeros(length: usize) -> Vec<AtomicU32> {
+    (0..length).map(|_| AtomicU32::new(0)).collect()
+}
+
+/// Places in a page, a bit each.
+type Marks = Box<[u64; WORDS]>;
+
+/// The places of a piece's objects, by slot; pages that are only referred to have none.
+fn marked_places<P: Piece>(piece: &P) -> Vec<Option<Marks>> {
+    let mut marked: Vec<Option<Marks>> = Vec::new();
+    marked.resize_with(piece.pages().pages.len(), || None);
+    for code in piece.codes() {
+        let place = (code & (PLACES - 1)) as usize;
+        let bits = marked[(code >> PLACE_BITS) as usize].get_or_insert_with(|| Box::new([0; WORDS]));
+        bits[place / 64] |= 1 << (place % 64);
+    }
+    marked
+}
+
+/// The bitmaps of all pages, by slot of the whole.
+fn bitmaps(slots: &Pages, pieces: &[impl Piece], marked: Vec<Vec<Option<Marks>>>) -> Vec<Bitmap> {
+    let mut bitmaps = Vec::with_capacity(slots.pages.len());
+    bitmaps.resize_with(slots.pages.len(), || Bitmap { bits: [0; WORDS], ranks: [0; WORDS] });
+    for (piece, marked) in pieces.iter().zip(marked) {
+        for (&page, marks) in piece.pages().pages.iter().zip(marked) {
+            if let (Some(slot), Some(marks)) = (slots.find(page), marks) {
+                let bits = &mut bitmaps[slot as usize].bits;
+                bits.iter_mut().zip(*marks).for_each(|(bits, more)| *bits |= more);
+            }
+        }
+    }
+    let mut rank = 0;
+    for bitmap in &mut bitmaps {
+        for (bits, start) in bitmap.bits.iter().zip(&mut bitmap.ranks) {
+            *start = rank;
+            rank += bits.count_ones();
+        }
+    }
+    bitmaps
+}
+
+impl Bitmap {
+    fn rank(&self, place: u32) -> Option<u32> {
+        let (word, bit) = ((place / 64) as usize, place % 64);
         let bits = self.bits[word];
         let below = bits & ((1 << bit) - 1);
         (bits >> bit & 1 == 1).then(|| self.ranks[word] + below.count_ones())
     }
 }
 
-/// Pages that a [`Finder`] remembers.
-const RECENT: usize = 256;
-
 /// Looks up addresses, with the slots of recently met pages at hand: references of neighbours go to the same pages.
 #[derive(Debug)]
 pub struct Finder<'a> {
     index: &'a AddressIndex,
-    /// Page numbers and their slots, by the low bits of the number.
+    /// Pages and their slots, by the low bits of the page.
     recent: Vec<(u64, u32)>,
 }
 
 impl Finder<'_> {
     /// The row of `address`, or `None` when no object has it.
     pub fn row(&mut self, address: u64) -> Option<u32> {
-        let Layout::Pages { low_bits, shift, slots, pages } = &self.index.layout else {
+        let Layout::Pages { slots, bitmaps } = &self.index.layout else {
             return self.index.row(address);
         };
-        if address & ((1 << shift) - 1) != *low_bits {
-            return None;
+        let page = page_of(address);
+        let recent = &mut self.recent[page as usize % RECENT];
+        if recent.0 != page {
+            *recent = (page, slots.find(page)?);
         }
-        let granule = address >> shift;
-        let number = granule >> PAGE_BITS;
-        let recent = &mut self.recent[number as usize % RECENT];
-        if recent.0 != number {
-            *recent = (number, *slots.get(&number)?);
-        }
-        let rank = pages[recent.1 as usize].rank(granule)?;
-        Some(self.index.rows[rank as usize])
+        let rank = bitmaps[recent.1 as usize].rank(place_of(address))?;
+        Some(self.index.rows[rank as usize].load(Ordering::Relaxed))
     }
-}
-
-impl Layout {
-    fn distinct(&self) -> usize {
-        match self {
-            Self::Sorted(sorted) => sorted.len(),
-            Self::Pages { pages, .. } => {
-                pages.last().map_or(0, |page| (page.ranks[WORDS - 1] + page.bits[WORDS - 1].count_ones()) as usize)
-            }
-        }
-    }
-}
-
-fn place(granule: u64) -> (usize, u32) {
-    let within = (granule & ((1 << PAGE_BITS) - 1)) as u32;
-    ((within / 64) as usize, within % 64)
-}
-
-/// The bitmaps of all pages, or `None` when there would be more than `limit` of them.
-fn paged(addresses: &[u64], shift: u32, limit: usize) -> Option<(FxHashMap<u64, u32>, Vec<Page>)> {
-    let mut slots = FxHashMap::default();
-    let mut pages: Vec<Page> = Vec::new();
-    let mut last = (u64::MAX, 0);
-    for address in addresses {
-        let granule = address >> shift;
-        let number = granule >> PAGE_BITS;
-        if number != last.0 {
-            let next = u32::try_from(pages.len()).ok()?;
-            let slot = *slots.entry(number).or_insert(next);
-            if slot == next {
-                if pages.len() >= limit {
-                    return None;
-                }
-                pages.push(Page { bits: [0; WORDS], ranks: [0; WORDS] });
-            }
-            last = (number, slot);
-        }
-        let (word, bit) = place(granule);
-        pages[last.1 as usize].bits[word] |= 1 << bit;
-    }
-    let mut rank = 0;
-    for page in &mut pages {
-        for (bits, start) in page.bits.iter().zip(&mut page.ranks) {
-            *start = rank;
-            rank += bits.count_ones();
-        }
-    }
-    Some((slots, pages))
 }

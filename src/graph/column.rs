@@ -85,6 +85,35 @@ impl<T: Pod> Column<T> {
         }
     }
 
+    /// Appends `count` numbers if all are there; nothing at the first that is not, and returns whether all were.
+    pub fn try_extend(&mut self, count: usize, mut values: impl Iterator<Item = Option<T>>) -> bool {
+        self.reserve(count);
+        let start = self.len();
+        match &mut self.storage {
+            Storage::Short(own) => {
+                for _ in 0..count {
+                    match values.next().flatten() {
+                        Some(value) => own.push(value),
+                        None => {
+                            own.truncate(start);
+                            return false;
+                        }
+                    }
+                }
+            }
+            Storage::Long { map, length, .. } => {
+                for place in &mut bytemuck::cast_slice_mut(map)[start..start + count] {
+                    match values.next().flatten() {
+                        Some(value) => *place = value,
+                        None => return false,
+                    }
+                }
+                *length += count;
+            }
+        }
+        true
+    }
+
     /// Shortens the column; does nothing when it is not longer.
     pub fn truncate(&mut self, length: usize) {
         match &mut self.storage {

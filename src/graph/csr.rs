@@ -4,35 +4,39 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::column::Column;
 use super::id::ObjectId;
 
 /// References by row: `offsets` has n + 1 entries, `targets` has m.
 #[derive(Debug, Default)]
 pub struct Csr {
     offsets: Offsets,
-    targets: Vec<u32>,
+    targets: Column<u32>,
 }
 
 /// Offsets into the targets; four bytes each while m fits.
 #[derive(Debug)]
 enum Offsets {
-    Narrow(Vec<u32>),
-    Wide(Vec<u64>),
+    Narrow(Column<u32>),
+    Wide(Column<u64>),
 }
 
 impl Default for Offsets {
     fn default() -> Self {
-        Self::Narrow(vec![0])
+        Self::Narrow(vec![0].into())
     }
 }
 
 impl Offsets {
-    fn from_degrees(degrees: &[u32], total: usize) -> Self {
+    /// Offsets from the degrees of the rows, which follow a zero.
+    fn from_degrees(mut degrees: Column<u32>, total: usize) -> Self {
         if u32::try_from(total).is_ok() {
-            Self::Narrow(running_sum(degrees, |degree| degree))
-        } else {
-            Self::Wide(running_sum(degrees, u64::from))
+            running_sum(&mut degrees);
+            return Self::Narrow(degrees);
         }
+        let mut wide: Column<u64> = degrees.iter().map(|&degree| u64::from(degree)).collect();
+        running_sum(&mut wide);
+        Self::Wide(wide)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "offsets are lengths of vectors in memory")]
@@ -51,21 +55,26 @@ impl Offsets {
     }
 }
 
-fn running_sum<T: Copy + Default + std::ops::AddAssign>(degrees: &[u32], widen: impl Fn(u32) -> T) -> Vec<T> {
-    let mut offsets = Vec::with_capacity(degrees.len() + 1);
+/// Replaces each number by the sum of all up to it.
+fn running_sum<T: Copy + Default + std::ops::AddAssign>(numbers: &mut [T]) {
     let mut sum = T::default();
-    offsets.push(sum);
-    for &degree in degrees {
-        sum += widen(degree);
-        offsets.push(sum);
+    for number in numbers {
+        sum += *number;
+        *number = sum;
     }
-    offsets
 }
 
 impl Csr {
-    /// Rows with these numbers of targets, which follow each other in `targets`.
-    pub fn new(degrees: &[u32], targets: Vec<u32>) -> Self {
+    /// Rows with these numbers of targets, which follow each other in `targets`. `degrees` has a zero in front: n + 1
+    /// entries.
+    pub fn from_degrees(degrees: Column<u32>, targets: Column<u32>) -> Self {
         Self { offsets: Offsets::from_degrees(degrees, targets.len()), targets }
+    }
+
+    /// As [`Csr::from_degrees`], without the zero in front.
+    pub fn new(degrees: &[u32], targets: Vec<u32>) -> Self {
+        let degrees = std::iter::once(0).chain(degrees.iter().copied()).collect();
+        Self::from_degrees(degrees, targets.into())
     }
 
     /// How many rows there are.
@@ -105,86 +114,106 @@ impl Csr {
 
     /// The same references by target: row t lists its sources, ascending, as often as they refer to t.
     ///
-    /// A radix partition: pieces of the rows sort their references into blocks of targets, then each block is counted and
-    /// filled on its own. The result does not depend on the number of threads. 8 bytes a reference are held meanwhile.
+    /// A radix partition: pieces of the rows put their references into blocks of targets, each into places of its own; then
+    /// each block is counted and put in order by itself. The result does not depend on the number of threads. Meanwhile 2
+    /// bytes a reference are held, and the sources of a block a second time.
     pub fn reversed(&self) -> Self {
         let rows = self.row_count();
         let pieces = partition(rows, rayon::current_num_threads() * 4);
-        let sorted: Vec<ByBlock> = pieces.into_par_iter().map(|piece| self.by_block(piece)).collect();
-        let mut degrees = vec![0u32; rows];
-        degrees.par_chunks_mut(BLOCK).enumerate().for_each(|(block, degrees)| count_block(block, degrees, &sorted));
-        let mut sources = vec![0u32; self.targets.len()];
-        let blocks: Vec<(&[u32], &mut [u32])> = split_by_block(&degrees, &mut sources);
-        blocks.into_par_iter().enumerate().for_each(|(block, (degrees, sources))| {
-            fill_block(block, degrees, sources, &sorted);
+        let counts: Vec<Vec<usize>> = pieces.par_iter().map(|piece| self.count_by_block(piece.clone())).collect();
+        let mut sources = Column::zeroed(self.targets.len());
+        let mut lows = Column::zeroed(self.targets.len());
+        let drawers = drawers(&counts, &mut sources, &mut lows);
+        pieces.into_par_iter().zip(drawers).for_each(|(piece, mut drawers)| self.sort_by_block(piece, &mut drawers));
+        let mut degrees = Column::zeroed(rows + 1);
+        let mut blocks = Vec::with_capacity(rows.div_ceil(BLOCK));
+        let (mut rest_of_sources, mut rest_of_lows) = (&mut sources[..], &lows[..]);
+        for (block, degrees) in degrees[1..].chunks_mut(BLOCK).enumerate() {
+            let length = counts.iter().map(|counts| counts[block]).sum();
+            let (sources, others) = rest_of_sources.split_at_mut(length);
+            let (lows, other_lows) = rest_of_lows.split_at(length);
+            (rest_of_sources, rest_of_lows) = (others, other_lows);
+            blocks.push((degrees, sources, lows));
+        }
+        blocks.into_par_iter().for_each_init(Vec::new, |copy, (degrees, sources, lows)| {
+            order_block(degrees, sources, lows, copy);
         });
-        drop(sorted);
-        Self::new(&degrees, sources)
+        drop(lows);
+        Self::from_degrees(degrees, sources)
     }
 
-    /// References of consecutive rows, sorted by the block of their target, in order within a block.
-    fn by_block(&self, rows: Range<usize>) -> ByBlock {
-        let blocks = self.row_count().div_ceil(BLOCK);
-        let references = self.offsets.get(rows.start)..self.offsets.get(rows.end);
-        let mut ends = vec![0usize; blocks + 1];
-        for &target in &self.targets[references.clone()] {
-            ends[target as usize / BLOCK + 1] += 1;
+    /// References of consecutive rows by the block of their target.
+    fn count_by_block(&self, rows: Range<usize>) -> Vec<usize> {
+        let mut counts = vec![0; self.row_count().div_ceil(BLOCK)];
+        for &target in &self.targets[self.offsets.get(rows.start)..self.offsets.get(rows.end)] {
+            counts[target as usize / BLOCK] += 1;
         }
-        for block in 0..blocks {
-            ends[block + 1] += ends[block];
-        }
-        let starts = ends.clone();
-        let mut pairs = vec![(0, 0); references.len()];
+        counts
+    }
+
+    /// Puts the references of consecutive rows into the drawers of their targets' blocks.
+    fn sort_by_block(&self, rows: Range<usize>, drawers: &mut [Drawer<'_>]) {
         for row in rows.map(ObjectId::at) {
             for &target in self.row(row) {
-                let place = &mut ends[target as usize / BLOCK];
-                pairs[*place] = (target, row.0);
-                *place += 1;
+                let drawer = &mut drawers[target as usize / BLOCK];
+                drawer.sources[drawer.filled] = row.0;
+                drawer.lows[drawer.filled] = low_half(target);
+                drawer.filled += 1;
             }
         }
-        ByBlock { starts, pairs }
     }
 }
 
 /// Targets in a block of the radix partition: their counters stay in the second-level cache.
 const BLOCK: usize = 1 << 16;
 
-/// (target, source) pairs of some rows, block after block.
-struct ByBlock {
-    /// Where each block starts, and the end.
-    starts: Vec<usize>,
-    pairs: Vec<(u32, u32)>,
+/// Room for the references of a piece of the rows to a block of the targets.
+struct Drawer<'a> {
+    sources: &'a mut [u32],
+    /// Targets in the block.
+    lows: &'a mut [u16],
+    filled: usize,
 }
 
-impl ByBlock {
-    fn block(&self, block: usize) -> &[(u32, u32)] {
-        &self.pairs[self.starts[block]..self.starts[block + 1]]
+#[expect(clippy::cast_possible_truncation, reason = "the block says the rest")]
+fn low_half(target: u32) -> u16 {
+    target as u16
+}
+
+/// The drawers of each piece, one a block; those of one block follow each other in the order of the pieces.
+fn drawers<'a>(counts: &[Vec<usize>], mut sources: &'a mut [u32], mut lows: &'a mut [u16]) -> Vec<Vec<Drawer<'a>>> {
+    let blocks = counts.first().map_or(0, Vec::len);
+    let mut drawers: Vec<Vec<Drawer<'a>>> = counts.iter().map(|_| Vec::with_capacity(blocks)).collect();
+    for block in 0..blocks {
+        for (counts, drawers) in counts.iter().zip(&mut drawers) {
+            let (own_sources, other_sources) = sources.split_at_mut(counts[block]);
+            let (own_lows, other_lows) = lows.split_at_mut(counts[block]);
+            drawers.push(Drawer { sources: own_sources, lows: own_lows, filled: 0 });
+            (sources, lows) = (other_sources, other_lows);
+        }
     }
+    drawers
 }
 
-fn count_block(block: usize, degrees: &mut [u32], sorted: &[ByBlock]) {
-    for (target, _) in sorted.iter().flat_map(|piece| piece.block(block)) {
-        degrees[*target as usize - block * BLOCK] += 1;
+/// Sorts the references of a block by target, those of one target in the order in which they come, and counts them.
+fn order_block(degrees: &mut [u32], sources: &mut [u32], lows: &[u16], copy: &mut Vec<u32>) {
+    for &low in lows {
+        degrees[usize::from(low)] += 1;
     }
-}
-
-/// The degrees and the sources of each block.
-fn split_by_block<'a>(degrees: &'a [u32], mut sources: &'a mut [u32]) -> Vec<(&'a [u32], &'a mut [u32])> {
-    let mut blocks = Vec::with_capacity(degrees.len().div_ceil(BLOCK));
-    for degrees in degrees.chunks(BLOCK) {
-        let length = degrees.iter().map(|&degree| degree as usize).sum();
-        let (block, rest) = sources.split_at_mut(length);
-        blocks.push((degrees, block));
-        sources = rest;
-    }
-    blocks
-}
-
-fn fill_block(block: usize, degrees: &[u32], sources: &mut [u32], sorted: &[ByBlock]) {
-    let mut places: Vec<usize> = running_sum(degrees, |degree| degree as usize);
-    for &(target, source) in sorted.iter().flat_map(|piece| piece.block(block)) {
-        let place = &mut places[target as usize - block * BLOCK];
-        sources[*place] = source;
+    let mut next = 0;
+    let mut places: Vec<u32> = degrees
+        .iter()
+        .map(|&degree| {
+            let place = next;
+            next += degree;
+            place
+        })
+        .collect();
+    copy.clear();
+    copy.extend_from_slice(sources);
+    for (&source, &low) in copy.iter().zip(lows) {
+        let place = &mut places[usize::from(low)];
+        sources[*place as usize] = source;
         *place += 1;
     }
 }

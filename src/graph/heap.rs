@@ -1,6 +1,7 @@
 //! A heap as loaded: the graph, the text that stays in the dump, and what is known of the dump itself.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::counts::counted;
 
@@ -39,11 +40,10 @@ impl Heap {
             if slot.is_weak || position >= range.end {
                 return;
             }
-            let Some(target) = self.graph.object_at(slot.target) else {
-                return;
-            };
-            if self.graph.forward().target(position) == target {
-                visit(position, target, &self.complete(slot));
+            // a reference that the graph left out has an address that is not the next one's
+            let target = self.graph.forward().target(position);
+            if self.graph.address(target) == slot.target {
+                visit(position, target, &self.complete(slot, position, range.clone()));
                 position += 1;
             }
         });
@@ -51,9 +51,14 @@ impl Heap {
 }
 
 impl Heap {
-    /// The name of a reference, its key looked up where the record only has the key's address.
-    fn complete(&self, slot: ReferenceSlot) -> ReferenceName {
-        let Some(key) = slot.key.and_then(|address| self.graph.object_at(address)) else {
+    /// The name of a reference, its key looked up where the record only has the key's address: the key is the reference
+    /// itself or one of its neighbours.
+    fn complete(&self, slot: ReferenceSlot, position: usize, all: Range<usize>) -> ReferenceName {
+        let near = [position, position.wrapping_sub(1), position + 1];
+        let near = near.into_iter().filter(|position| all.contains(position));
+        let targets = near.map(|position| self.graph.forward().target(position));
+        let key = slot.key.and_then(|address| targets.into_iter().find(|&key| self.graph.address(key) == address));
+        let Some(key) = key else {
             return slot.name;
         };
         let type_name = self.graph.type_name_of(key);

@@ -31,3 +31,9 @@ impl TypeId {
         self.0 as usize
     }
 }
+
+impl From<ObjectId> for u32 {
+    fn from(object: ObjectId) -> Self {
+        object.0
+    }
+}

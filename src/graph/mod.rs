@@ -19,7 +19,8 @@ pub use heap::{About, Damage, Description, Heap, Records, ReferenceSlot};
 pub use id::{ObjectId, TypeId};
 pub use reference::{ReferenceKind, ReferenceName};
 
-use address::AddressIndex;
+use address::Addresses;
+use column::Column;
 use csr::Csr;
 use names::Names;
 
@@ -82,10 +83,26 @@ pub struct WeakReference {
     pub target: ObjectId,
 }
 
+/// Types of objects: two bytes each, and two more where there are more types than that.
+#[derive(Debug, Default)]
+struct Types {
+    low: Column<u16>,
+    /// Empty where two bytes are enough.
+    high: Column<u16>,
+}
+
+impl Types {
+    fn get(&self, row: usize) -> TypeId {
+        let high = if self.high.is_empty() { 0 } else { u32::from(self.high[row]) << 16 };
+        TypeId(high | u32::from(self.low[row]))
+    }
+}
+
 /// Sizes of objects in bytes: four bytes each, the few that do not fit in a table beside them.
 #[derive(Debug, Default)]
 pub struct Sizes {
-    narrow: Vec<u32>,
+    /// `u32::MAX` for those that do not fit.
+    narrow: Column<u32>,
     /// Sorted by row.
     wide: Vec<(u32, u64)>,
 }
@@ -111,15 +128,21 @@ impl Sizes {
             narrow => u64::from(narrow),
         }
     }
+}
 
-    /// How many sizes there are.
-    pub fn len(&self) -> usize {
-        self.narrow.len()
-    }
+/// Byte offsets of records: four bytes each, after a base that many rows share.
+#[derive(Debug, Default)]
+struct Places {
+    /// First row, and the base from that row on; sorted by row.
+    bases: Vec<(u32, u64)>,
+    distances: Column<u32>,
+}
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.narrow.is_empty()
+impl Places {
+    fn get(&self, row: usize) -> u64 {
+        let bases = self.bases.partition_point(|(first, _)| *first as usize <= row);
+        let base = bases.checked_sub(1).map_or(0, |place| self.bases[place].1);
+        base + u64::from(self.distances[row])
     }
 }
 
@@ -127,13 +150,13 @@ impl Sizes {
 #[derive(Debug)]
 pub struct HeapGraph {
     /// Address of each object; n entries, distinct.
-    addresses: Vec<u64>,
+    addresses: Addresses,
     /// Type of each object; n entries.
-    types: Vec<TypeId>,
+    types: Types,
     /// Shallow size of each object in bytes; n entries.
     sizes: Sizes,
     /// Byte offset of each object's record in the decompressed dump; n entries.
-    places: Vec<u64>,
+    places: Places,
     /// Strong references by holder, in dump order.
     forward: Csr,
     /// Strong references by target.
@@ -146,7 +169,6 @@ pub struct HeapGraph {
     type_names: Names,
     /// In dump order.
     roots: Vec<Root>,
-    index: AddressIndex,
     /// Texts of ids that are no numbers; the address of such an object is `first_named` plus its place here.
     named_ids: Vec<Box<str>>,
     first_named: u64,
@@ -170,7 +192,7 @@ impl HeapGraph {
 
     /// The address of an object; made up where the dump's ids are no numbers (see [`HeapGraph::id_text`]).
     pub fn address(&self, object: ObjectId) -> u64 {
-        self.addresses[object.index()]
+        self.addresses.get(object.index())
     }
 
     /// The object's id as a person would paste it: hexadecimal address, or the dump's own text.
@@ -185,9 +207,9 @@ impl HeapGraph {
         self.named_ids.get(usize::try_from(place).ok()?).map(AsRef::as_ref)
     }
 
-    /// The object at `address`.
+    /// The object at `address`. O(n): for what a person asks for.
     pub fn object_at(&self, address: u64) -> Option<ObjectId> {
-        self.index.row(address).map(ObjectId)
+        self.addresses.find(address).map(ObjectId::at)
     }
 
     /// The object whose id is `text`, where ids are no numbers.
@@ -198,7 +220,7 @@ impl HeapGraph {
 
     /// The type of an object.
     pub fn type_of(&self, object: ObjectId) -> TypeId {
-        self.types[object.index()]
+        self.types.get(object.index())
     }
 
     /// The qualified name of an object's type; built-in types without `builtins.`.
@@ -228,7 +250,7 @@ impl HeapGraph {
 
     /// Byte offset of the object's record in the decompressed dump.
     pub fn place(&self, object: ObjectId) -> u64 {
-        self.places[object.index()]
+        self.places.get(object.index())
     }
 
     /// Strong references by holder.

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
 use memmap2::Mmap;
@@ -81,6 +81,11 @@ impl Source {
         self.cut_off.as_deref()
     }
 
+    /// Bytes that are about to be read from first to last.
+    pub fn window(&self, range: Range<usize>) -> Window<'_> {
+        Window { source: self, position: range.start, end: range.end, fetched: range.start }
+    }
+
     fn decompressed(name: String, compressed: &[u8], progress: &Progress) -> Self {
         progress.start(Phase::Decompress, compressed.len() as u64);
         let counted = Counted { bytes: compressed, progress };
@@ -96,6 +101,75 @@ impl Source {
         Self { bytes: Bytes::Owned(bytes), name, cut_off }
     }
 }
+
+/// Reads on in a dump: what comes next is fetched in one go, and what has been passed is given back, so that a mapped dump
+/// takes no memory beyond the part that is being read.
+#[derive(Debug)]
+pub struct Window<'a> {
+    source: &'a Source,
+    /// Everything before was given back.
+    position: usize,
+    end: usize,
+    fetched: usize,
+}
+
+/// Bytes that are fetched at once.
+const WINDOW: usize = 4 << 20;
+
+impl Window<'_> {
+    /// Tells that everything before `position` has been read.
+    pub fn move_to(&mut self, position: usize) {
+        if position >= self.fetched {
+            self.fetch(position);
+        }
+    }
+
+    #[cold]
+    fn fetch(&mut self, position: usize) {
+        let Bytes::Mapped(map) = &self.source.bytes else {
+            self.fetched = usize::MAX;
+            return;
+        };
+        let next = position.saturating_add(WINDOW).min(self.end);
+        if next > position {
+            fetch(map, position, next - position);
+        }
+        self.give_back(map, position);
+        self.fetched = if next == self.end { usize::MAX } else { next };
+    }
+
+    fn give_back(&mut self, map: &Mmap, position: usize) {
+        give_back(map, self.position, position - self.position);
+        self.position = position;
+    }
+}
+
+impl Drop for Window<'_> {
+    fn drop(&mut self) {
+        if let Bytes::Mapped(map) = &self.source.bytes {
+            self.give_back(map, self.end);
+        }
+    }
+}
+
+/// Reads pages of the file into the mapping; where the system cannot, the first access does.
+fn fetch(map: &Mmap, start: usize, length: usize) {
+    #[cfg(target_os = "linux")]
+    let _ = map.advise_range(memmap2::Advice::PopulateRead, start, length);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (map, start, length);
+}
+
+/// Drops pages from the mapping; the next access reads them from the file again.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "unsafe for mappings that can be written to, which this one is not")]
+fn give_back(map: &Mmap, start: usize, length: usize) {
+    // SAFETY: the mapping is of a file, private and never written to: a dropped page comes back as it is in the file.
+    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, length) };
+}
+
+#[cfg(not(unix))]
+fn give_back(_: &Mmap, _: usize, _: usize) {}
 
 impl Deref for Source {
     type Target = [u8];

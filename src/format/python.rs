@@ -13,7 +13,8 @@ use std::sync::Arc;
 use memchr::{memchr, memrchr};
 use rayon::prelude::*;
 
-use super::record::{self, Aside, Order, Record};
+use super::learned::Learned;
+use super::record::{self, Aside, Kept, Order, Record};
 use super::scan::{Scanner, decode};
 use crate::error::Result;
 use crate::graph::csr::partition;
@@ -141,16 +142,17 @@ fn line_pieces(bytes: &[u8]) -> Vec<Range<usize>> {
     pieces
 }
 
-fn read_lines(bytes: &[u8], range: Range<usize>, progress: &Progress) -> Piece {
-    let mut piece = Piece::default();
+fn read_lines(source: &Source, range: Range<usize>, progress: &Progress) -> Piece {
+    let bytes: &[u8] = source;
+    let mut piece = Piece { table: table_for(bytes, &range), ..Piece::default() };
     let mut record = Record::default();
+    let mut learned = Learned::default();
+    let mut window = source.window(range.clone());
     let mut line_start = range.start;
     let mut reported = (range.start as u64, 0);
     while line_start < range.end {
-        let newline = memchr(b'\n', &bytes[line_start..range.end]);
-        let line_end = newline.map_or(range.end, |distance| line_start + distance);
-        piece.line(bytes, line_start, line_end, &mut record);
-        line_start = line_end + 1;
+        window.move_to(line_start);
+        line_start = piece.next_line(bytes, line_start, range.end, &mut record, &mut learned);
         while line_start as u64 - reported.0 >= PROGRESS_STEP {
             progress.advance(PROGRESS_STEP);
             progress.add_objects(piece.table.len() as u64 - reported.1);
@@ -161,7 +163,42 @@ fn read_lines(bytes: &[u8], range: Range<usize>, progress: &Progress) -> Piece {
     piece
 }
 
+/// A table with about the room that the lines of `range` need, to judge by the first of them.
+fn table_for(bytes: &[u8], range: &Range<usize>) -> ObjectTable {
+    const SAMPLE: usize = 1 << 16;
+    let sample = &bytes[range.start..range.end.min(range.start + SAMPLE)];
+    let lines = memchr::memchr_iter(b'\n', sample).count();
+    let commas = memchr::memchr_iter(b',', sample).count();
+    let in_all = |count: usize| count.saturating_mul(range.len() / sample.len().max(1) + 1) / 4 * 5;
+    ObjectTable::with_capacity(in_all(lines), in_all(commas.saturating_sub(lines * 4)))
+}
+
 impl Piece {
+    /// Reads the line at `start` and returns where the next one starts. The range of lines ends at `limit`.
+    fn next_line<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        start: usize,
+        limit: usize,
+        record: &mut Record<'a>,
+        learned: &mut Learned,
+    ) -> usize {
+        if let Some(next) = learned.read(bytes, start, record)
+            && let Ok(kept) = record.keep(start, &mut self.table)
+        {
+            self.count(record, kept, start);
+            return next;
+        }
+        let newline = memchr(b'\n', &bytes[start..limit]).map(|distance| start + distance);
+        let end = newline.unwrap_or(limit);
+        let before = self.table.len();
+        self.line(bytes, start, end, record);
+        if newline.is_some() && self.table.len() > before && learned.is_curious() {
+            learned.learn(bytes, start, end);
+        }
+        end + 1
+    }
+
     fn line<'a>(&mut self, bytes: &'a [u8], start: usize, end: usize, record: &mut Record<'a>) {
         let mut scanner = Scanner::new(&bytes[..end], start);
         match scanner.peek() {
@@ -201,6 +238,12 @@ impl Piece {
     ) -> super::scan::Scan<()> {
         let kept = record.read(scanner, &mut self.table)?;
         self.damage.lone_surrogates += std::mem::take(&mut scanner.lone_surrogates);
+        self.count(record, kept, place);
+        Ok(())
+    }
+
+    /// Counts what is in a record that was added to the table.
+    fn count(&mut self, record: &Record<'_>, kept: Kept<'_>, place: usize) {
         self.damage.wide_ids += u64::from(kept.has_wide_id);
         self.has_names |= kept.has_names;
         self.references += record.reference_count() as u64;
@@ -212,7 +255,6 @@ impl Piece {
             }
             _ => self.asides.last_record = place,
         }
-        Ok(())
     }
 }
 

@@ -39,19 +39,19 @@ pub enum Order {
 /// A record while it is read. Kept between records so that its lists need not be allocated again.
 #[derive(Debug, Default)]
 pub struct Record<'a> {
-    address: Option<u64>,
-    type_name: &'a [u8],
-    module: Option<&'a [u8]>,
-    size: u64,
-    external: u64,
+    pub(super) address: Option<u64>,
+    pub(super) type_name: &'a [u8],
+    pub(super) module: Option<&'a [u8]>,
+    pub(super) size: u64,
+    pub(super) external: u64,
     root: Option<&'a [u8]>,
     name: Option<&'a [u8]>,
     thread: Option<&'a [u8]>,
     /// The object of a root line.
     object: Option<u64>,
-    references: Vec<u64>,
-    weak: Vec<u64>,
-    has_names: bool,
+    pub(super) references: Vec<u64>,
+    pub(super) weak: Vec<u64>,
+    pub(super) has_names: bool,
     aside: Option<Aside<'a>>,
 }
 
@@ -97,7 +97,8 @@ impl<'a> Record<'a> {
         self.references.len()
     }
 
-    fn clear(&mut self) {
+    /// Forgets the record that was read last.
+    pub(super) fn clear(&mut self) {
         let (mut references, mut weak) = (std::mem::take(&mut self.references), std::mem::take(&mut self.weak));
         references.clear();
         weak.clear();
@@ -137,7 +138,11 @@ impl<'a> Record<'a> {
         Ok(())
     }
 
-    fn keep(&mut self, place: usize, table: &mut ObjectTable) -> Scan<Kept<'a>> {
+    /// Adds what was read at `place` to `table`.
+    ///
+    /// # Errors
+    /// The record has no address; nothing is added then.
+    pub(super) fn keep(&mut self, place: usize, table: &mut ObjectTable) -> Scan<Kept<'a>> {
         let mut kept = Kept { aside: None, has_wide_id: false, has_names: self.has_names, is_object: false };
         let Some(address) = self.address else {
             if let (Some(kind), Some(object)) = (self.root, self.object) {

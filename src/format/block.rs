@@ -81,6 +81,29 @@ pub fn number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     }
 }
 
+/// The position after the number at `at`, whatever its length: digits, perhaps with a sign before and a point among them. `None`
+/// where it is written in any other way, or is too near the end of `bytes`.
+pub fn after_number(bytes: &[u8], at: usize) -> Option<usize> {
+    let start = at + usize::from(*bytes.get(at)? == b'-');
+    let whole = after_digits(bytes, start)?;
+    if bytes[whole] != b'.' || whole == start {
+        return (whole > start).then_some(whole);
+    }
+    after_digits(bytes, whole + 1)
+}
+
+/// The position of the first byte from `at` on that is no digit.
+fn after_digits(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let block: &[u8; 8] = bytes.get(at..at.checked_add(8)?)?.try_into().ok()?;
+        let count = digits(u64::from_le_bytes(*block)).count as usize;
+        at += count;
+        if count < 8 {
+            return Some(at);
+        }
+    }
+}
+
 const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /// The digits at the beginning of eight bytes.

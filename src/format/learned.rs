@@ -20,7 +20,7 @@ const NONE: u8 = u8::MAX;
 /// Records that may be read the general way for learning, whatever comes of it.
 const LESSONS: u64 = 1 << 10;
 /// Records read by what was learned, for each that may be learned from beyond that.
-const YIELD: u64 = 8;
+const YIELD: u64 = 1 << 8;
 
 /// What the value after a step's text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Learned {
                 }
                 Value::OtherStrings => at = block::after_strings(bytes, at)?,
                 Value::OtherString => at = string(bytes, at)?.1,
-                Value::OtherNumber => at = block::number(bytes, at)?.1,
+                Value::OtherNumber => at = block::after_number(bytes, at)?,
                 Value::Word => {}
                 Value::End => {
                     self.recognised += 1;
@@ -182,6 +182,7 @@ impl Step {
         })
     }
 
+    #[inline]
     fn is_at(&self, window: &[u8; LONGEST]) -> bool {
         let found = words(window);
         let differs = |word: usize| (found[word] ^ self.text[word]) & self.mask[word];
@@ -269,7 +270,7 @@ fn value_after(key: &[u8], first: Option<u8>, bytes: &[u8], start: usize) -> Opt
         (b"weak_edges", b'[') => Some(Value::OtherStrings),
         (b"edges" | b"weak_edges", _) => None,
         (_, b'"') => Some(Value::OtherString),
-        (_, b'0'..=b'9') => Some(Value::OtherNumber),
+        (_, b'0'..=b'9' | b'-') => Some(Value::OtherNumber),
         _ if is_word() => Some(Value::Word),
         _ => None,
     }

@@ -53,6 +53,7 @@ pub struct Pages {
 impl Pages {
     /// The code of an address, whose page gets a slot when it has none; `None` when there would be too many pages for what
     /// they hold.
+    #[inline]
     pub fn code(&mut self, address: u64) -> Option<u32> {
         let page = page_of(address);
         if let Some(&(known, slot)) = self.recent.get(page as usize % RECENT)
@@ -193,6 +194,7 @@ impl Translation {
     }
 
     /// The code of the whole; `None` where no object is near.
+    #[inline]
     pub fn code(&self, code: u32) -> Option<u32> {
         let first = self.pages[(code >> PLACE_BITS) as usize];
         (first != u32::MAX).then_some(first | code & (PLACES - 1))
@@ -288,6 +290,7 @@ impl AddressIndex {
     }
 
     /// The row of the object with this code, which a [`Translation`] made.
+    #[inline]
     pub fn row_of_code(&self, code: u32) -> Option<u32> {
         self.rank_of_code(code).map(|rank| self.rows[rank as usize].load(Ordering::Relaxed))
     }
@@ -317,6 +320,7 @@ impl AddressIndex {
         }
     }
 
+    #[inline]
     fn rank_of_code(&self, code: u32) -> Option<u32> {
         match &self.layout {
             Layout::Pages { bitmaps, .. } => bitmaps[(code >> PLACE_BITS) as usize].rank(code & (PLACES - 1)),
@@ -367,6 +371,7 @@ fn bitmaps(slots: &Pages, pieces: &[impl Piece], marked: Vec<Vec<Option<Marks>>>
 }
 
 impl Bitmap {
+    #[inline]
     fn rank(&self, place: u32) -> Option<u32> {
         let (word, bit) = ((place / 64) as usize, place % 64);
         let bits = self.bits[word];

@@ -59,6 +59,7 @@ impl<T: Pod> Column<T> {
     }
 
     /// Appends a number.
+    #[inline]
     pub fn push(&mut self, value: T) {
         self.reserve(1);
         match &mut self.storage {
@@ -86,6 +87,7 @@ impl<T: Pod> Column<T> {
     }
 
     /// Appends `count` numbers if all are there; nothing at the first that is not, and returns whether all were.
+    #[inline]
     pub fn try_extend(&mut self, count: usize, mut values: impl Iterator<Item = Option<T>>) -> bool {
         self.reserve(count);
         let start = self.len();
@@ -161,6 +163,7 @@ fn long_map<T: Pod>(capacity: usize) -> Option<MmapMut> {
 impl<T: Pod> Deref for Column<T> {
     type Target = [T];
 
+    #[inline]
     fn deref(&self) -> &[T] {
         match &self.storage {
             Storage::Short(values) => values,
@@ -170,6 +173,7 @@ impl<T: Pod> Deref for Column<T> {
 }
 
 impl<T: Pod> DerefMut for Column<T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
         match &mut self.storage {
             Storage::Short(values) => values,

@@ -40,6 +40,7 @@ impl Offsets {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "offsets are lengths of vectors in memory")]
+    #[inline]
     fn get(&self, index: usize) -> usize {
         match self {
             Self::Narrow(offsets) => offsets[index] as usize,
@@ -88,11 +89,13 @@ impl Csr {
     }
 
     /// Where the references of `row` stand.
+    #[inline]
     pub fn range(&self, row: ObjectId) -> Range<usize> {
         self.offsets.get(row.index())..self.offsets.get(row.index() + 1)
     }
 
     /// The targets of `row`, in order.
+    #[inline]
     pub fn row(&self, row: ObjectId) -> &[u32] {
         &self.targets[self.range(row)]
     }
@@ -108,6 +111,7 @@ impl Csr {
     }
 
     /// The target of the reference at `position`.
+    #[inline]
     pub fn target(&self, position: usize) -> ObjectId {
         ObjectId(self.targets[position])
     }
@@ -115,29 +119,32 @@ impl Csr {
     /// The same references by target: row t lists its sources, ascending, as often as they refer to t.
     ///
     /// A radix partition: pieces of the rows put their references into blocks of targets, each into places of its own; then
-    /// each block is counted and put in order by itself. The result does not depend on the number of threads. Meanwhile 2
-    /// bytes a reference are held, and the sources of a block a second time.
+    /// each block is counted and put in order by itself. The result does not depend on the number of threads. It is done for
+    /// one half of the references after the other, so that 1 byte a reference is held meanwhile, and the sources of a block a
+    /// second time.
     pub fn reversed(&self) -> Self {
         let rows = self.row_count();
         let pieces = partition(rows, rayon::current_num_threads() * 4);
         let counts: Vec<Vec<usize>> = pieces.par_iter().map(|piece| self.count_by_block(piece.clone())).collect();
+        let lengths: Vec<usize> =
+            (0..rows.div_ceil(BLOCK)).map(|block| counts.iter().map(|counts| counts[block]).sum()).collect();
+        let middle = middle(&lengths);
+        let halves = [0..middle, middle..lengths.len()];
+        let longest = halves.iter().map(|half| lengths[half.clone()].iter().sum()).max();
         let mut sources = Column::zeroed(self.targets.len());
-        let mut lows = Column::zeroed(self.targets.len());
-        let drawers = drawers(&counts, &mut sources, &mut lows);
-        pieces.into_par_iter().zip(drawers).for_each(|(piece, mut drawers)| self.sort_by_block(piece, &mut drawers));
+        let mut lows = Column::zeroed(longest.unwrap_or(0));
         let mut degrees = Column::zeroed(rows + 1);
-        let mut blocks = Vec::with_capacity(rows.div_ceil(BLOCK));
-        let (mut rest_of_sources, mut rest_of_lows) = (&mut sources[..], &lows[..]);
-        for (block, degrees) in degrees[1..].chunks_mut(BLOCK).enumerate() {
-            let length = counts.iter().map(|counts| counts[block]).sum();
-            let (sources, others) = rest_of_sources.split_at_mut(length);
-            let (lows, other_lows) = rest_of_lows.split_at(length);
-            (rest_of_sources, rest_of_lows) = (others, other_lows);
-            blocks.push((degrees, sources, lows));
+        let (mut sources_left, mut degrees_left) = (&mut sources[..], &mut degrees[1..]);
+        for half in halves {
+            let lengths = &lengths[half.clone()];
+            let half_sources = sources_left.split_off_mut(..lengths.iter().sum()).unwrap_or_default();
+            let half_rows = (half.len() * BLOCK).min(degrees_left.len());
+            let half_degrees = degrees_left.split_off_mut(..half_rows).unwrap_or_default();
+            let drawers = drawers(&counts, half.clone(), half_sources, &mut lows);
+            let work = pieces.par_iter().zip(drawers);
+            work.for_each(|(piece, mut drawers)| self.sort_by_block(piece.clone(), &half, &mut drawers));
+            order_blocks(lengths, half_degrees, half_sources, &lows);
         }
-        blocks.into_par_iter().for_each_init(Vec::new, |copy, (degrees, sources, lows)| {
-            order_block(degrees, sources, lows, copy);
-        });
         drop(lows);
         Self::from_degrees(degrees, sources)
     }
@@ -151,14 +158,16 @@ impl Csr {
         counts
     }
 
-    /// Puts the references of consecutive rows into the drawers of their targets' blocks.
-    fn sort_by_block(&self, rows: Range<usize>, drawers: &mut [Drawer<'_>]) {
+    /// Puts the references of consecutive rows to the targets of some blocks into the drawers of those blocks.
+    fn sort_by_block(&self, rows: Range<usize>, blocks: &Range<usize>, drawers: &mut [Drawer<'_>]) {
         for row in rows.map(ObjectId::at) {
             for &target in self.row(row) {
-                let drawer = &mut drawers[target as usize / BLOCK];
-                drawer.sources[drawer.filled] = row.0;
-                drawer.lows[drawer.filled] = low_half(target);
-                drawer.filled += 1;
+                let block = (target as usize / BLOCK).wrapping_sub(blocks.start);
+                if let Some(drawer) = drawers.get_mut(block) {
+                    drawer.sources[drawer.filled] = row.0;
+                    drawer.lows[drawer.filled] = low_half(target);
+                    drawer.filled += 1;
+                }
             }
         }
     }
@@ -180,11 +189,28 @@ fn low_half(target: u32) -> u16 {
     target as u16
 }
 
-/// The drawers of each piece, one a block; those of one block follow each other in the order of the pieces.
-fn drawers<'a>(counts: &[Vec<usize>], mut sources: &'a mut [u32], mut lows: &'a mut [u16]) -> Vec<Vec<Drawer<'a>>> {
-    let blocks = counts.first().map_or(0, Vec::len);
-    let mut drawers: Vec<Vec<Drawer<'a>>> = counts.iter().map(|_| Vec::with_capacity(blocks)).collect();
-    for block in 0..blocks {
+/// How many of the first lengths make about half of all.
+fn middle(lengths: &[usize]) -> usize {
+    let half = lengths.iter().sum::<usize>() / 2;
+    let mut sum = 0;
+    lengths
+        .iter()
+        .take_while(|&&length| {
+            sum += length;
+            sum <= half
+        })
+        .count()
+}
+
+/// The drawers of each piece, one for each of `blocks`; those of one block follow each other in the order of the pieces.
+fn drawers<'a>(
+    counts: &[Vec<usize>],
+    blocks: Range<usize>,
+    mut sources: &'a mut [u32],
+    mut lows: &'a mut [u16],
+) -> Vec<Vec<Drawer<'a>>> {
+    let mut drawers: Vec<Vec<Drawer<'a>>> = counts.iter().map(|_| Vec::with_capacity(blocks.len())).collect();
+    for block in blocks {
         for (counts, drawers) in counts.iter().zip(&mut drawers) {
             let (own_sources, other_sources) = sources.split_at_mut(counts[block]);
             let (own_lows, other_lows) = lows.split_at_mut(counts[block]);
@@ -195,25 +221,55 @@ fn drawers<'a>(counts: &[Vec<usize>], mut sources: &'a mut [u32], mut lows: &'a 
     drawers
 }
 
+/// Puts the sources of blocks of these lengths in order, and counts those of each target.
+fn order_blocks(lengths: &[usize], degrees: &mut [u32], mut sources: &mut [u32], mut lows: &[u16]) {
+    let mut blocks = Vec::with_capacity(lengths.len());
+    for (&length, degrees) in lengths.iter().zip(degrees.chunks_mut(BLOCK)) {
+        let (own_sources, other_sources) = sources.split_at_mut(length);
+        let (own_lows, other_lows) = lows.split_at(length);
+        (sources, lows) = (other_sources, other_lows);
+        blocks.push((degrees, own_sources, own_lows));
+    }
+    blocks.into_par_iter().for_each_init(Vec::new, |copy, (degrees, sources, lows)| {
+        order_block(degrees, sources, lows, copy);
+    });
+}
+
 /// Sorts the references of a block by target, those of one target in the order in which they come, and counts them.
-fn order_block(degrees: &mut [u32], sources: &mut [u32], lows: &[u16], copy: &mut Vec<u32>) {
+///
+/// The sources of the most popular target, which may be a third of all in the heap, are moved in place; only the others are
+/// copied.
+fn order_block(degrees: &mut [u32], sources: &mut [u32], lows: &[u16], others: &mut Vec<(u32, u16)>) {
     for &low in lows {
         degrees[usize::from(low)] += 1;
     }
+    let popular = (0..=u16::MAX).zip(degrees.iter()).max_by_key(|(_, degree)| **degree).map_or(0, |(low, _)| low);
     let mut next = 0;
-    let mut places: Vec<u32> = degrees
+    let mut places: Vec<usize> = degrees
         .iter()
         .map(|&degree| {
             let place = next;
-            next += degree;
+            next += degree as usize;
             place
         })
         .collect();
-    copy.clear();
-    copy.extend_from_slice(sources);
-    for (&source, &low) in copy.iter().zip(lows) {
+    others.clear();
+    let mut kept = 0;
+    for (place, &low) in lows.iter().enumerate() {
+        let source = sources[place];
+        if low == popular {
+            sources[kept] = source;
+            kept += 1;
+        } else {
+            others.push((source, low));
+        }
+    }
+    if let Some(&place) = places.get(usize::from(popular)) {
+        sources.copy_within(..kept, place);
+    }
+    for &(source, low) in others.iter() {
         let place = &mut places[usize::from(low)];
-        sources[*place as usize] = source;
+        sources[*place] = source;
         *place += 1;
     }
 }

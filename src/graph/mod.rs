@@ -92,6 +92,7 @@ struct Types {
 }
 
 impl Types {
+    #[inline]
     fn get(&self, row: usize) -> TypeId {
         let high = if self.high.is_empty() { 0 } else { u32::from(self.high[row]) << 16 };
         TypeId(high | u32::from(self.low[row]))
@@ -119,6 +120,7 @@ impl Sizes {
     }
 
     /// The size in `row`, bytes.
+    #[inline]
     pub fn get(&self, row: usize) -> u64 {
         match self.narrow[row] {
             u32::MAX => {
@@ -219,6 +221,7 @@ impl HeapGraph {
     }
 
     /// The type of an object.
+    #[inline]
     pub fn type_of(&self, object: ObjectId) -> TypeId {
         self.types.get(object.index())
     }
@@ -239,6 +242,7 @@ impl HeapGraph {
     }
 
     /// The object's own size in bytes, without what it holds.
+    #[inline]
     pub fn shallow_size(&self, object: ObjectId) -> u64 {
         self.sizes.get(object.index())
     }

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod json_graph;
+mod learned;
 mod python;
 mod retainers;
 mod scan;

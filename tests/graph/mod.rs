@@ -111,3 +111,81 @@ fn kinds_of_references_follow_from_names_and_holders() {
     assert_eq!(kind("gi_frame.f_locals['x']", "generator"), ReferenceKind::Local);
     assert_eq!(kind("", "app.X"), ReferenceKind::Unknown);
 }
+
+/// The same heap under other addresses: lines of records, some repeated, some references without object.
+fn dump_with(address: impl Fn(u64) -> u64) -> String {
+    let mut seed = 7u64;
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let mut dump = String::new();
+    for row in 0..30_000u64 {
+        // one in a hundred comes again, with other references
+        let own = if row % 100 == 99 { random(row) } else { row };
+        let refs: Vec<String> = (0..row % 4).map(|_| address(random(31_000)).to_string()).collect();
+        dump += &format!(
+            "{{\"address\":{},\"type\":\"T{}\",\"size\":{},\"refs\":[{}]}}\n",
+            address(own),
+            row % 7,
+            row * 1_000_003,
+            refs.join(",")
+        );
+    }
+    dump
+}
+
+#[test]
+fn addresses_without_neighbours_are_found_as_others_are() {
+    use retainers::graph::Heap;
+
+    let dense = crate::support::heap::load(dump_with(|number| 0x7f00_0000_0000 + number * 16).as_bytes());
+    // a product with an odd number: distinct, and all over the range
+    let sparse = crate::support::heap::load(dump_with(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).as_bytes());
+    let rows = |heap: &Heap| -> Vec<(String, u64, Vec<u32>)> {
+        let graph = &heap.graph;
+        let row = |object| {
+            let referents = graph.referents(object).map(|target| target.0).collect();
+            (graph.type_name_of(object).to_owned(), graph.shallow_size(object), referents)
+        };
+        graph.objects().map(row).collect()
+    };
+    assert!(dense.damage.duplicate_ids > 200 && dense.damage.dangling_references > 500, "{:?}", dense.damage);
+    assert_eq!(rows(&dense), rows(&sparse));
+    assert_eq!(dense.damage.facts().len(), 2);
+    assert_eq!(
+        (dense.damage.duplicate_ids, dense.damage.dangling_references),
+        (sparse.damage.duplicate_ids, sparse.damage.dangling_references)
+    );
+    let heap = &sparse;
+    for object in heap.graph.objects().step_by(997) {
+        assert_eq!(heap.graph.object_at(heap.graph.address(object)), Some(object));
+        assert!(heap.describe(object).value.is_none());
+        let mut count = 0;
+        heap.for_each_reference(object, |_, _, _| count += 1);
+        assert_eq!(count, heap.graph.referents(object).len());
+    }
+}
+
+#[test]
+fn reversed_references_of_many_blocks_are_in_order() {
+    const ROWS: u64 = 200_000;
+    let target = |row: u64, place: u64| match (row + place) % 3 {
+        0 => 70_000,
+        _ => (row * 31 + place * 7_919) % ROWS,
+    };
+    let degrees: Vec<u32> = (0..ROWS).map(|row| (row % 5) as u32).collect();
+    let rows = (0..ROWS).flat_map(|row| (0..row % 5).map(move |place| (row, target(row, place))));
+    let mut expected: Vec<(u32, u32)> = rows.clone().map(|(row, target)| (target as u32, row as u32)).collect();
+    expected.sort_unstable();
+    let forward = Csr::new(&degrees, rows.map(|(_, target)| target as u32).collect());
+    for threads in [1, 2, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let reverse = pool.install(|| forward.reversed());
+        let found = (0..ROWS as u32).flat_map(|target| {
+            let sources = reverse.row(ObjectId(target)).to_vec();
+            sources.into_iter().map(move |source| (target, source))
+        });
+        assert!(found.eq(expected.iter().copied()), "{threads} threads");
+    }
+}

@@ -143,7 +143,8 @@ impl Csr {
             let drawers = drawers(&counts, half.clone(), half_sources, &mut lows);
             let work = pieces.par_iter().zip(drawers);
             work.for_each(|(piece, mut drawers)| self.sort_by_block(piece.clone(), &half, &mut drawers));
-            order_blocks(lengths, half_degrees, half_sources, &lows);
+            let blocks = Block::all(half.start * BLOCK, lengths, half_degrees, half_sources, &lows);
+            blocks.into_par_iter().for_each_init(Vec::new, |copy, block| block.order(self, copy));
         }
         drop(lows);
         Self::from_degrees(degrees, sources)
@@ -160,15 +161,28 @@ impl Csr {
 
     /// Puts the references of consecutive rows to the targets of some blocks into the drawers of those blocks.
     fn sort_by_block(&self, rows: Range<usize>, blocks: &Range<usize>, drawers: &mut [Drawer<'_>]) {
-        for row in rows.map(ObjectId::at) {
-            for &target in self.row(row) {
+        self.for_each_row(rows, |row, targets| {
+            for &target in targets {
                 let block = (target as usize / BLOCK).wrapping_sub(blocks.start);
                 if let Some(drawer) = drawers.get_mut(block) {
-                    drawer.sources[drawer.filled] = row.0;
+                    drawer.sources[drawer.filled] = row;
                     drawer.lows[drawer.filled] = low_half(target);
                     drawer.filled += 1;
                 }
             }
+        });
+    }
+
+    /// Calls `visit` for each of consecutive rows, with its targets.
+    fn for_each_row(&self, rows: Range<usize>, mut visit: impl FnMut(u32, &[u32])) {
+        let numbers = ObjectId::at(rows.start).0..;
+        match &self.offsets {
+            Offsets::Narrow(offsets) => {
+                for (row, ends) in numbers.zip(offsets[rows.start..=rows.end].windows(2)) {
+                    visit(row, &self.targets[ends[0] as usize..ends[1] as usize]);
+                }
+            }
+            Offsets::Wide(_) => rows.map(ObjectId::at).for_each(|row| visit(row.0, self.row(row))),
         }
     }
 }
@@ -221,58 +235,75 @@ fn drawers<'a>(
     drawers
 }
 
-/// Puts the sources of blocks of these lengths in order, and counts those of each target.
-fn order_blocks(lengths: &[usize], degrees: &mut [u32], mut sources: &mut [u32], mut lows: &[u16]) {
-    let mut blocks = Vec::with_capacity(lengths.len());
-    for (&length, degrees) in lengths.iter().zip(degrees.chunks_mut(BLOCK)) {
-        let (own_sources, other_sources) = sources.split_at_mut(length);
-        let (own_lows, other_lows) = lows.split_at(length);
-        (sources, lows) = (other_sources, other_lows);
-        blocks.push((degrees, own_sources, own_lows));
-    }
-    blocks.into_par_iter().for_each_init(Vec::new, |copy, (degrees, sources, lows)| {
-        order_block(degrees, sources, lows, copy);
-    });
+/// The references of a block, which are to be put in order.
+struct Block<'a> {
+    /// The first target.
+    first: usize,
+    /// Counted here.
+    degrees: &'a mut [u32],
+    sources: &'a mut [u32],
+    lows: &'a [u16],
 }
 
-/// Sorts the references of a block by target, those of one target in the order in which they come, and counts them.
-///
-/// The sources of the most popular target, which may be a third of all in the heap, are moved in place; only the others are
-/// copied.
-fn order_block(degrees: &mut [u32], sources: &mut [u32], lows: &[u16], others: &mut Vec<(u32, u16)>) {
-    for &low in lows {
-        degrees[usize::from(low)] += 1;
+impl<'a> Block<'a> {
+    /// The blocks of these lengths, from the target `first` on.
+    fn all(
+        first: usize,
+        lengths: &[usize],
+        degrees: &'a mut [u32],
+        mut sources: &'a mut [u32],
+        mut lows: &'a [u16],
+    ) -> Vec<Self> {
+        let mut blocks = Vec::with_capacity(lengths.len());
+        for ((place, &length), degrees) in lengths.iter().enumerate().zip(degrees.chunks_mut(BLOCK)) {
+            let (own_sources, other_sources) = sources.split_at_mut(length);
+            let (own_lows, other_lows) = lows.split_at(length);
+            (sources, lows) = (other_sources, other_lows);
+            blocks.push(Self { first: first + place * BLOCK, degrees, sources: own_sources, lows: own_lows });
+        }
+        blocks
     }
-    let popular = (0..=u16::MAX).zip(degrees.iter()).max_by_key(|(_, degree)| **degree).map_or(0, |(low, _)| low);
-    let mut next = 0;
-    let mut places: Vec<usize> = degrees
-        .iter()
-        .map(|&degree| {
-            let place = next;
-            next += degree as usize;
-            place
-        })
-        .collect();
-    others.clear();
-    let mut kept = 0;
-    for (place, &low) in lows.iter().enumerate() {
-        let source = sources[place];
-        if low == popular {
-            sources[kept] = source;
-            kept += 1;
+
+    /// Sorts the references by target, those of one target in the order in which they come, and counts them. A block that
+    /// holds a good part of all references, because of `None` and the like, is not copied but read from `forward` again.
+    fn order(self, forward: &Csr, copy: &mut Vec<u32>) {
+        for &low in self.lows {
+            self.degrees[usize::from(low)] += 1;
+        }
+        let mut next = 0;
+        let mut places: Vec<usize> = self
+            .degrees
+            .iter()
+            .map(|&degree| {
+                let place = next;
+                next += degree as usize;
+                place
+            })
+            .collect();
+        let is_read_again = self.lows.len() > MOST_COPIED.max(forward.targets.len() / 16);
+        copy.clear();
+        copy.extend_from_slice(if is_read_again { &[] } else { self.sources });
+        let mut put = |low: usize, source: u32| {
+            self.sources[places[low]] = source;
+            places[low] += 1;
+        };
+        if is_read_again {
+            forward.for_each_row(0..forward.row_count(), |row, targets| {
+                for &target in targets {
+                    let low = (target as usize).wrapping_sub(self.first);
+                    if low < self.degrees.len() {
+                        put(low, row);
+                    }
+                }
+            });
         } else {
-            others.push((source, low));
+            copy.iter().zip(self.lows).for_each(|(&source, &low)| put(usize::from(low), source));
         }
     }
-    if let Some(&place) = places.get(usize::from(popular)) {
-        sources.copy_within(..kept, place);
-    }
-    for &(source, low) in others.iter() {
-        let place = &mut places[usize::from(low)];
-        sources[*place] = source;
-        *place += 1;
-    }
 }
+
+/// References of a block that are copied in any case.
+const MOST_COPIED: usize = 1 << 20;
 
 /// Cuts `0..length` into at most `pieces` ranges of nearly equal length.
 pub fn partition(length: usize, pieces: usize) -> Vec<Range<usize>> {

@@ -3,7 +3,7 @@
 //! Compression is recognised by its magic bytes, never by the file's name.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::ops::{Deref, Range};
 use std::path::Path;
 
@@ -32,8 +32,8 @@ enum Bytes {
 }
 
 impl Source {
-    /// Opens `path`; `-` is standard input. Plain files are mapped; gzip and zstd are decompressed into memory as far
-    /// as they go, and [`Source::cut_off`] tells when that was not to the end.
+    /// Opens `path`; `-` is standard input. Plain files are mapped; gzip and zstd are decompressed as far as they
+    /// go, into a nameless temporary file where they are large, and [`Source::cut_off`] tells when that was not to the end.
     ///
     /// # Errors
     /// [`Error::Open`] when the file cannot be opened, mapped or read at all.
@@ -60,14 +60,19 @@ impl Source {
         if compression(&mapped).is_none() {
             return Ok(Self { bytes: Bytes::Mapped(mapped), name, cut_off: None });
         }
-        Ok(Self::decompressed(name, &mapped, progress))
+        Ok(Self::decompressed(name, &mapped, MOST_IN_MEMORY, progress))
     }
 
     /// Takes bytes that are already in memory, decompressing them where they are gzip or zstd.
     pub fn from_bytes(name: &str, bytes: Vec<u8>, progress: &Progress) -> Self {
+        Self::from_bytes_within(name, bytes, MOST_IN_MEMORY, progress)
+    }
+
+    /// As [`Source::from_bytes`]; where they decompress to more than `in_memory` bytes, into a nameless temporary file.
+    pub fn from_bytes_within(name: &str, bytes: Vec<u8>, in_memory: usize, progress: &Progress) -> Self {
         match compression(&bytes) {
             None => Self { bytes: Bytes::Owned(bytes), name: name.to_owned(), cut_off: None },
-            Some(_) => Self::decompressed(name.to_owned(), &bytes, progress),
+            Some(_) => Self::decompressed(name.to_owned(), &bytes, in_memory, progress),
         }
     }
 
@@ -86,19 +91,66 @@ impl Source {
         Window { source: self, position: range.start, end: range.end, fetched: range.start }
     }
 
-    fn decompressed(name: String, compressed: &[u8], progress: &Progress) -> Self {
+    fn decompressed(name: String, compressed: &[u8], in_memory: usize, progress: &Progress) -> Self {
         progress.start(Phase::Decompress, compressed.len() as u64);
         let counted = Counted { bytes: compressed, progress };
         let (bytes, stopped) = match compression(compressed) {
-            Some(Compression::Gzip) => read_as_far_as_it_goes(flate2::read::MultiGzDecoder::new(counted)),
+            Some(Compression::Gzip) => {
+                read_as_far_as_it_goes(flate2::read::MultiGzDecoder::new(counted), Unpacked::within(in_memory))
+            }
             _ => match zstd::stream::read::Decoder::new(counted) {
-                Ok(decoder) => read_as_far_as_it_goes(decoder),
-                Err(cause) => (Vec::new(), Some(cause.to_string())),
+                Ok(decoder) => read_as_far_as_it_goes(decoder, Unpacked::within(in_memory)),
+                Err(cause) => (Bytes::Owned(Vec::new()), Some(cause.to_string())),
             },
         };
         let cut_off =
             stopped.map(|cause| format!("the compressed stream breaks off after {} bytes: {cause}", bytes.len()));
-        Self { bytes: Bytes::Owned(bytes), name, cut_off }
+        Self { bytes, name, cut_off }
+    }
+}
+
+/// Decompressed bytes that are kept in memory; more go into a file.
+const MOST_IN_MEMORY: usize = 256 << 20;
+
+/// Decompressed bytes: in memory, or in a temporary file without a name once they are many, from where the system can drop
+/// them and read them again.
+struct Unpacked {
+    memory: Vec<u8>,
+    file: Option<File>,
+    in_memory: usize,
+}
+
+impl Unpacked {
+    fn within(in_memory: usize) -> Self {
+        Self { memory: Vec::new(), file: None, in_memory }
+    }
+
+    fn append(&mut self, piece: &[u8]) -> io::Result<()> {
+        if let Some(file) = &mut self.file {
+            return file.write_all(piece);
+        }
+        self.memory.extend_from_slice(piece);
+        if self.memory.len() > self.in_memory {
+            // without a place for temporary files, memory has to do
+            match tempfile::tempfile() {
+                Ok(file) => self.file = Some(file),
+                Err(_) => self.in_memory = usize::MAX,
+            }
+            if let Some(file) = &mut self.file {
+                file.write_all(&std::mem::take(&mut self.memory))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> io::Result<Bytes> {
+        match self.file {
+            None => Ok(Bytes::Owned(self.memory)),
+            Some(mut file) => {
+                file.flush()?;
+                map(&file).map(Bytes::Mapped)
+            }
+        }
     }
 }
 
@@ -171,14 +223,22 @@ fn give_back(map: &Mmap, start: usize, length: usize) {
 #[cfg(not(unix))]
 fn give_back(_: &Mmap, _: usize, _: usize) {}
 
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(mapped) => mapped,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
 impl Deref for Source {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match &self.bytes {
-            Bytes::Mapped(mapped) => mapped,
-            Bytes::Owned(bytes) => bytes,
-        }
+        &self.bytes
     }
 }
 
@@ -200,16 +260,23 @@ fn compression(bytes: &[u8]) -> Option<Compression> {
 }
 
 /// Reads until the end or the first error; what came before the error is kept.
-fn read_as_far_as_it_goes(mut reader: impl Read) -> (Vec<u8>, Option<String>) {
-    let mut bytes = Vec::new();
+fn read_as_far_as_it_goes(mut reader: impl Read, mut unpacked: Unpacked) -> (Bytes, Option<String>) {
     let mut piece = vec![0; 1 << 20];
-    loop {
+    let stopped = loop {
         match reader.read(&mut piece) {
-            Ok(0) => return (bytes, None),
-            Ok(count) => bytes.extend_from_slice(&piece[..count]),
+            Ok(0) => break None,
+            Ok(count) => {
+                if let Err(cause) = unpacked.append(&piece[..count]) {
+                    break Some(format!("a temporary file cannot be written: {cause}"));
+                }
+            }
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) => return (bytes, Some(cause.to_string())),
+            Err(cause) => break Some(cause.to_string()),
         }
+    };
+    match unpacked.finish() {
+        Ok(bytes) => (bytes, stopped),
+        Err(cause) => (Bytes::Owned(Vec::new()), Some(cause.to_string())),
     }
 }
 

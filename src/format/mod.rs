@@ -3,6 +3,7 @@
 //! A format is recognised by content, never by a file's name. Adding one is a file here and a line in [`FORMATS`].
 
 mod block;
+pub mod estimate;
 pub mod json_graph;
 mod learned;
 pub mod python;

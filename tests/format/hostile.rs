@@ -123,6 +123,13 @@ fn a_cut_compressed_stream_is_used_as_far_as_it_goes() {
         assert_eq!(load(&packed).graph.object_count(), 4999);
         let source = Source::from_bytes("cut", packed[..packed.len() - 9].to_vec(), &Progress::default());
         assert!(source.cut_off().unwrap().contains("breaks off after"));
+        // in a file as in memory
+        let progress = Progress::default();
+        for in_memory in [0, 1_000, usize::MAX] {
+            let whole = Source::from_bytes_within("packed", packed.clone(), in_memory, &progress);
+            assert!(whole.cut_off().is_none());
+            assert_eq!(*whole, *text.as_bytes(), "{in_memory}");
+        }
         let half = load(&packed[..packed.len() * 9 / 10]);
         assert!(half.graph.object_count() < 4999);
         assert!(half.damage.cut_off.is_some());

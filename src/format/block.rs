@@ -65,19 +65,42 @@ fn parity(mut bits: u64) -> u64 {
 /// The whole number of at most 16 digits at `at`, and the position after it. `None` where there is no digit, where there are
 /// more, or where it is too near the end of `bytes`.
 pub fn number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    near_number(bytes, at, &mut Beginning::default())
+}
+
+/// The first eight digits of an address. Its neighbours in memory begin with the same ones.
+#[derive(Debug)]
+pub struct Beginning {
+    text: u64,
+    value: u64,
+}
+
+impl Default for Beginning {
+    fn default() -> Self {
+        Self { text: u64::from_le_bytes(*b"00000000"), value: 0 }
+    }
+}
+
+/// As [`number`], faster where it begins like the one before.
+#[inline]
+pub fn near_number(bytes: &[u8], at: usize, beginning: &mut Beginning) -> Option<(u64, usize)> {
     let block: &[u8; 17] = bytes.get(at..at.checked_add(17)?)?.try_into().ok()?;
     let words = u128::from_le_bytes(*block.first_chunk()?);
     #[expect(clippy::cast_possible_truncation, reason = "halves")]
-    let (first, second) = (digits(words as u64), digits((words >> 64) as u64));
-    match first.count {
-        0 => None,
-        8 if second.count == 8 => {
-            (!block[16].is_ascii_digit()).then(|| (first.value() * 100_000_000 + second.value(), at + 16))
+    let (first, second) = (words as u64, (words >> 64) as u64);
+    if first != beginning.text {
+        let first_digits = digits(first);
+        match first_digits.count {
+            0 => return None,
+            8 => *beginning = Beginning { text: first, value: first_digits.value() },
+            count => return Some((first_digits.value(), at + count as usize)),
         }
-        8 if second.count > 0 => {
-            Some((first.value() * POWERS[second.count as usize] + second.value(), at + 8 + second.count as usize))
-        }
-        count => Some((first.value(), at + count as usize)),
+    }
+    let second = digits(second);
+    match second.count {
+        0 => Some((beginning.value, at + 8)),
+        8 if block[16].is_ascii_digit() => None,
+        count => Some((beginning.value * POWERS[count as usize] + second.value(), at + 8 + count as usize)),
     }
 }
 
@@ -104,7 +127,7 @@ fn after_digits(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// The digits at the beginning of eight bytes.
 #[derive(Clone, Copy)]
@@ -114,6 +137,7 @@ struct Digits {
     count: u32,
 }
 
+#[inline]
 fn digits(word: u64) -> Digits {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let values = word ^ (0x30 * EACH);
@@ -124,6 +148,7 @@ fn digits(word: u64) -> Digits {
 
 impl Digits {
     /// The number that they make; at least one of them. Pairs, then fours, then all eight.
+    #[inline]
     fn value(self) -> u64 {
         let aligned = self.values << (64 - 8 * self.count);
         let pairs = (aligned.wrapping_mul(10) + (aligned >> 8)) & 0x00ff_00ff_00ff_00ff;

@@ -5,7 +5,7 @@
 //! one comparison. Keys may come in any order and be left out; what is not recognised is left to the reader of any JSON, from
 //! which the steps are learned, and which alone decides what is an error.
 
-use super::block;
+use super::block::{self, Beginning};
 use super::record::Record;
 use super::scan::Scanner;
 
@@ -61,11 +61,12 @@ pub struct Learned {
     first: [u8; FOLLOWERS],
     recognised: u64,
     lessons: u64,
+    beginning: Beginning,
 }
 
 impl Default for Learned {
     fn default() -> Self {
-        Self { steps: Vec::new(), first: [NONE; FOLLOWERS], recognised: 0, lessons: 0 }
+        Self { steps: Vec::new(), first: [NONE; FOLLOWERS], recognised: 0, lessons: 0, beginning: Beginning::default() }
     }
 }
 
@@ -81,13 +82,16 @@ impl Learned {
             let step = &self.steps[next];
             at += usize::from(step.length);
             match step.value {
-                Value::Address => (record.address, at) = block::number(bytes, at).map(|(n, at)| (Some(n), at))?,
+                Value::Address => {
+                    let (address, end) = block::near_number(bytes, at, &mut self.beginning)?;
+                    (record.address, at) = (Some(address), end);
+                }
                 Value::TypeName => (record.type_name, at) = string(bytes, at)?,
                 Value::Module => (record.module, at) = string(bytes, at).map(|(text, at)| (Some(text), at))?,
                 Value::Size => (record.size, at) = block::number(bytes, at)?,
                 Value::External => (record.external, at) = block::number(bytes, at)?,
-                Value::References => at = numbers(bytes, at, &mut record.references)?,
-                Value::Weak => at = numbers(bytes, at, &mut record.weak)?,
+                Value::References => at = numbers(bytes, at, &mut self.beginning, &mut record.references)?,
+                Value::Weak => at = numbers(bytes, at, &mut self.beginning, &mut record.weak)?,
                 Value::Names => {
                     let end = block::after_strings(bytes, at)?;
                     record.has_names |= end > at + 1;
@@ -204,12 +208,12 @@ fn string(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
 }
 
 /// Appends the numbers up to `]`, from the first byte after its `[`, and returns the position after it.
-fn numbers(bytes: &[u8], mut at: usize, numbers: &mut Vec<u64>) -> Option<usize> {
+fn numbers(bytes: &[u8], mut at: usize, beginning: &mut Beginning, numbers: &mut Vec<u64>) -> Option<usize> {
     if *bytes.get(at)? == b']' {
         return Some(at + 1);
     }
     loop {
-        let (number, end) = block::number(bytes, at)?;
+        let (number, end) = block::near_number(bytes, at, beginning)?;
         numbers.push(number);
         match *bytes.get(end)? {
             b',' => at = end + 1 + usize::from(*bytes.get(end + 1)? == b' '),

@@ -9,7 +9,9 @@ mod generator;
 #[allow(dead_code, reason = "other benchmarks start commands")]
 mod measure;
 
+use std::collections::VecDeque;
 use std::error::Error;
+use std::path::PathBuf;
 
 use ::petgraph::algo::dominators::simple_fast;
 use ::petgraph::graph::{DiGraph, NodeIndex};
@@ -35,6 +37,9 @@ struct Arguments {
     /// Heaps on which other algorithms are quadratic, of ten million objects
     #[arg(long)]
     worst: bool,
+    /// A dump that is there already
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Objects in each of those
     #[arg(long, value_name = "N", default_value_t = WORST)]
     worst_objects: u32,
@@ -43,7 +48,7 @@ struct Arguments {
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> Outcome<()> {
-    let Arguments { settings, worst, worst_objects } = Arguments::parse();
+    let Arguments { settings, worst, file, worst_objects } = Arguments::parse();
     // what recursed would not survive
     let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).stack_size(1 << 20).build()?;
     if worst {
@@ -51,9 +56,10 @@ fn main() -> Outcome<()> {
         print_family_rows(rows?);
         return Ok(());
     }
-    let Some(dump) = settings.dump()? else { return Ok(()) };
+    let dump = if file.is_none() { settings.dump()? } else { None };
+    let Some(path) = file.or_else(|| dump.as_ref().map(|dump| dump.path.clone())) else { return Ok(()) };
     pool.install(|| {
-        let graph = retainers::format::open(&dump.path, &Progress::default())?.graph;
+        let graph = retainers::format::open(&path, &Progress::default())?.graph;
         compare(&graph, settings.runs);
         Ok(())
     })
@@ -92,11 +98,14 @@ fn compare(graph: &HeapGraph, runs: usize) {
     let retaining = Retaining::all(graph);
     let (mut searching, mut solving) = (Best::new("search (distances)"), Best::new("dominators and retained sizes"));
     let (mut together, mut petgraph) = (Best::new("retained by a set"), Best::new("petgraph simple_fast"));
+    let mut textbook = Best::new("textbook search, two arrays");
     let choice = RootChoice::default();
     let set: Vec<ObjectId> = graph.objects().step_by(1_000).collect();
     let small = (graph.object_count() <= MOST_FOR_PETGRAPH).then(|| with_virtual_root(graph));
     for run in 0..runs.max(1) {
-        searching.time(|| Distances::search(&retaining, &choice));
+        let distances = searching.time(|| Distances::search(&retaining, &choice));
+        let (theirs, _) = textbook.time(|| textbook_search(graph));
+        assert!(graph.objects().all(|object| theirs[object.index()] == distances.order(object)), "distances");
         let tree = solving.time(|| dominators(&retaining, roots(graph)));
         together.time(|| retained_by_set(&retaining, roots(graph), &set));
         if let Some(small) = small.as_ref().filter(|_| run == 0) {
@@ -105,10 +114,28 @@ fn compare(graph: &HeapGraph, runs: usize) {
             check(graph, &tree, |object| theirs.immediate_dominator(NodeIndex::new(object.index())));
         }
     }
-    let rows = [searching, solving, together, petgraph];
+    let rows = [searching, solving, together, textbook, petgraph];
     let rows: Vec<Row> = rows.iter().filter_map(Best::row).map(|row| Row { memory: None, ..row }).collect();
     print_table(&rows);
     print_rates(graph, &rows);
+}
+
+/// A breadth-first search as it is taught: distances and parents in arrays, objects in a queue.
+fn textbook_search(graph: &HeapGraph) -> (Vec<u32>, Vec<u32>) {
+    let mut distances = vec![u32::MAX; graph.object_count()];
+    let mut parents = vec![u32::MAX; graph.object_count()];
+    let mut queue: VecDeque<ObjectId> = roots(graph).collect();
+    queue.iter().for_each(|root| distances[root.index()] = 0);
+    while let Some(object) = queue.pop_front() {
+        for target in graph.referents(object) {
+            if distances[target.index()] == u32::MAX {
+                distances[target.index()] = distances[object.index()] + 1;
+                parents[target.index()] = object.0;
+                queue.push_back(target);
+            }
+        }
+    }
+    (distances, parents)
 }
 
 /// The same graph as petgraph keeps it; the last node is the virtual root.
@@ -136,7 +163,7 @@ fn check(graph: &HeapGraph, tree: &Dominators, theirs: impl Fn(ObjectId) -> Opti
 
 #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
 fn print_rates(graph: &HeapGraph, rows: &[Row]) {
-    let [_, ours, _, others @ ..] = rows else { return };
+    let [_, ours, _, _, others @ ..] = rows else { return };
     let (objects, references) = (graph.object_count() as f64, graph.reference_count() as f64);
     let seconds = ours.cost.cpu.as_secs_f64();
     println!("\nours: {:.1} ns an object and reference", seconds * 1e9 / (objects + references));

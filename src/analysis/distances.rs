@@ -1,16 +1,20 @@
 //! How far is each object from a root?
 //!
-//! One multi-source breadth-first search over forward references: O(n + m) time, 4 bytes an object. Only the distance is
-//! kept: it is unique, while parents are not, so that chains read from it (a referrer at distance d − 1) do not depend on
-//! the order of the search.
+//! One multi-source breadth-first search over forward references: O(n + m) time. Only the distance is kept, 4 bytes an
+//! object: it is unique, while parents are not, so that chains read from it (a referrer at distance d − 1) do not depend on
+//! the order of the search. Whether an object was seen is asked of one bit, which is in a cache where distances are not, and
+//! objects without references, about half of a heap, are never looked at again: n / 4 bytes more while the search runs,
+//! and the two widest of its levels.
 //!
 //! Roots are asked in passes: modules first; what no module reaches is searched from thread frames, and what is left from
 //! all other roots. A later pass only enters objects that no earlier one reached, so distances of one pass never lead into
 //! another: they are kept in one column, each pass from its own base upwards.
 
+use super::marks::Marks;
 use super::pattern;
 use super::retaining::Retaining;
 use crate::error::{Error, Result};
+use crate::graph::column::Column;
 use crate::graph::{HeapGraph, ObjectId, Root, RootKind};
 
 /// Which roots are asked, and in which passes.
@@ -85,77 +89,68 @@ impl RootChoice {
 }
 
 /// Distance of each object from the nearest root of the first pass that reaches it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Distances {
-    /// n entries: base of the pass plus distance; `UNREACHED` for what no root reaches.
-    column: Vec<u32>,
-    /// Base of each pass, ascending; at least two apart from the end of the pass before.
-    bases: Vec<u32>,
-    /// Objects reached in each pass.
-    reached: Vec<u64>,
+    columns: DistanceColumns,
+}
+
+/// What [`Distances`] are made of, to be written to a file and read again.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DistanceColumns {
+    /// n entries: base of the pass plus distance; `u32::MAX` for what no root reaches.
+    pub values: Column<u32>,
+    /// Base of each pass, ascending, the first 0; at least two apart from the end of the pass before.
+    pub bases: Vec<u32>,
+    /// How many objects each pass reached.
+    pub reached: Vec<u64>,
 }
 
 const UNREACHED: u32 = u32::MAX;
+/// Objects whose references are fetched from memory at once.
+const AHEAD: usize = 16;
 
 impl Distances {
     /// Searches from the roots of `choice`.
     pub fn search(retaining: &Retaining<'_>, choice: &RootChoice) -> Self {
-        let mut distances =
-            Self { column: vec![UNREACHED; retaining.graph.object_count()], bases: Vec::new(), reached: Vec::new() };
+        Self::search_around(retaining, choice, &retaining.leaves())
+    }
+
+    /// The same, where it is known which objects have no references that count.
+    pub(super) fn search_around(retaining: &Retaining<'_>, choice: &RootChoice, leaves: &Marks) -> Self {
+        let count = retaining.graph.object_count();
+        let mut values = Column::filled(count, UNREACHED);
+        let mut search = Search { retaining, leaves, seen: Marks::of(count, std::iter::empty()), values: &mut values };
+        let (mut bases, mut reached) = (Vec::new(), Vec::new());
         let mut base = 0;
         for pass in 0..choice.passes.len() {
             let roots = retaining.graph.roots().iter().filter(|root| choice.pass_has(pass, root));
-            let frontier = distances.enter(roots.map(|root| root.object), base);
-            distances.bases.push(base);
-            base = distances.spread(retaining, frontier, base);
+            bases.push(base);
+            let (count, next_base) = search.pass(roots.map(|root| root.object), base);
+            reached.push(count);
+            base = next_base;
         }
-        distances
+        Self { columns: DistanceColumns { values, bases, reached } }
     }
 
-    /// Marks the roots that no earlier pass reached.
-    fn enter(&mut self, roots: impl Iterator<Item = ObjectId>, base: u32) -> Vec<ObjectId> {
-        let mut frontier = Vec::new();
-        for root in roots {
-            if self.column[root.index()] == UNREACHED {
-                self.column[root.index()] = base;
-                frontier.push(root);
-            }
-        }
-        frontier
+    /// The parts of which the distances are made.
+    pub fn columns(&self) -> &DistanceColumns {
+        &self.columns
     }
 
-    /// Searches from `frontier`, whose distance is `base`. Returns the base for the next pass.
-    fn spread(&mut self, retaining: &Retaining<'_>, mut frontier: Vec<ObjectId>, base: u32) -> u32 {
-        let mut distance = base;
-        let mut next = Vec::new();
-        let mut reached = 0;
-        while !frontier.is_empty() {
-            reached += frontier.len() as u64;
-            distance += 1;
-            for object in frontier.drain(..) {
-                for target in retaining.referents(object) {
-                    let seen = &mut self.column[target.index()];
-                    if *seen == UNREACHED {
-                        *seen = distance;
-                        next.push(target);
-                    }
-                }
-            }
-            std::mem::swap(&mut frontier, &mut next);
-        }
-        self.reached.push(reached);
-        distance.saturating_add(2)
+    /// Distances of parts that [`Distances::columns`] gave. They are believed: whoever read them from a file has checked it.
+    pub fn from_columns(columns: DistanceColumns) -> Self {
+        Self { columns }
     }
 
     /// References from the nearest root of the pass that reached the object; `None` where none did.
     pub fn distance(&self, object: ObjectId) -> Option<u32> {
-        self.pass(object).map(|pass| self.column[object.index()] - self.bases[pass])
+        self.pass(object).map(|pass| self.order(object) - self.columns.bases[pass])
     }
 
     /// The pass that reached the object: 0 is modules, where all passes are asked.
     pub fn pass(&self, object: ObjectId) -> Option<usize> {
-        let value = self.column[object.index()];
-        (value != UNREACHED).then(|| self.bases.partition_point(|&base| base <= value) - 1)
+        let value = self.order(object);
+        (value != UNREACHED).then(|| self.columns.bases.partition_point(|&base| base <= value) - 1)
     }
 
     /// Whether the object is a root of its pass.
@@ -165,18 +160,68 @@ impl Distances {
 
     /// Whether a shortest chain can lead from `referrer` to `object`, given that the former refers to the latter.
     pub fn is_step(&self, referrer: ObjectId, object: ObjectId) -> bool {
-        let value = self.column[object.index()];
-        value != UNREACHED && self.column[referrer.index()].checked_add(1) == Some(value)
+        let value = self.order(object);
+        value != UNREACHED && self.order(referrer).checked_add(1) == Some(value)
     }
 
     /// A key that sorts objects so that each comes after all objects of its shortest chains.
     pub fn order(&self, object: ObjectId) -> u32 {
-        self.column[object.index()]
+        self.columns.values[object.index()]
     }
 
     /// How many objects each pass reached.
     pub fn reached(&self) -> &[u64] {
-        &self.reached
+        &self.columns.reached
+    }
+}
+
+/// A search that has its distances still to give.
+struct Search<'a> {
+    retaining: &'a Retaining<'a>,
+    /// Objects without references that count.
+    leaves: &'a Marks,
+    /// What has a distance.
+    seen: Marks,
+    values: &'a mut [u32],
+}
+
+impl Search<'_> {
+    /// Searches from those of `roots` that no earlier pass reached; their distance is `base`. Returns how many objects it
+    /// reached, and the base for the next pass.
+    fn pass(&mut self, roots: impl Iterator<Item = ObjectId>, base: u32) -> (u64, u32) {
+        let (mut frontier, mut next) = (Vec::new(), Vec::new());
+        let mut reached = 0;
+        roots.for_each(|root| reached += u64::from(self.reach(root, base, &mut frontier)));
+        let mut distance = base;
+        let retaining = self.retaining;
+        while !frontier.is_empty() {
+            distance += 1;
+            for objects in frontier.chunks(AHEAD) {
+                retaining.look_ahead(objects);
+                for &object in objects {
+                    retaining.for_each_referent(object, |target| {
+                        reached += u64::from(self.reach(target, distance, &mut next));
+                    });
+                }
+            }
+            frontier.clear();
+            std::mem::swap(&mut frontier, &mut next);
+        }
+        // the last level may have been leaves alone
+        (reached, distance.saturating_add(2))
+    }
+
+    /// Gives an object its distance, and has it looked at later. Whether it had none before.
+    #[inline]
+    fn reach(&mut self, object: ObjectId, distance: u32, later: &mut Vec<ObjectId>) -> bool {
+        let is_new = self.seen.insert(object);
+        if is_new {
+            self.values[object.index()] = distance;
+            if !self.leaves.has(object) {
+                later.push(object);
+            }
+        }
+        is_new
     }
 }
 

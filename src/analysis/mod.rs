@@ -10,6 +10,7 @@ pub mod export;
 pub mod expression;
 pub mod heap_tree;
 pub mod holders;
+mod marks;
 pub mod object;
 pub mod origin;
 pub mod overview;

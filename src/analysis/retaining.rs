@@ -1,5 +1,6 @@
 //! Which references count: the strong ones that are not excluded. Forward and backward passes ask the same predicate.
 
+use super::marks::Marks;
 use crate::graph::{HeapGraph, ObjectId};
 
 /// The references of a heap that keep objects alive, as far as the question is concerned.
@@ -83,16 +84,45 @@ impl<'g> Retaining<'g> {
         references.filter(|(position, _)| self.counts(*position)).map(|(_, &target)| ObjectId(target))
     }
 
-    /// The objects that keep `object` alive directly, each once, in dump order. O(1) for each reference, excluded or not.
-    pub fn referrers(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
+    /// Calls `visit` for each of [`Retaining::referents`]: several times faster than the iterator where nothing is excluded.
+    #[inline]
+    pub fn for_each_referent(&self, object: ObjectId, mut visit: impl FnMut(ObjectId)) {
+        match self.excluded {
+            None => self.graph.forward().row(object).iter().for_each(|&target| visit(ObjectId(target))),
+            Some(_) => self.referents(object).for_each(visit),
+        }
+    }
+
+    /// Reads the first reference of each object, so that the memory fetches all of them at once and not one after the other.
+    #[inline]
+    pub(crate) fn look_ahead(&self, objects: &[ObjectId]) {
+        let forward = self.graph.forward();
+        let first = |&object: &ObjectId| forward.row(object).first().copied().unwrap_or(0);
+        std::hint::black_box(objects.iter().fold(0, |all, object| all ^ first(object)));
+    }
+
+    /// The objects without references that count: 45 to 60 % of a Python heap. O(n + e) for e excluded references.
+    pub(crate) fn leaves(&self) -> Marks {
+        Marks::where_each(self.graph.object_count(), |object| match self.excluded {
+            None => self.graph.forward().range(object).is_empty(),
+            Some(_) => self.referents(object).next().is_none(),
+        })
+    }
+
+    /// The objects that keep `object` alive directly, in dump order, as often as they refer to it. O(1) for each reference,
+    /// excluded or not.
+    pub(crate) fn parallel_referrers(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
         let reverse = self.graph.reverse();
         let references = reverse.range(object).zip(reverse.row(object));
         let counted = references.filter(|(position, _)| {
             self.excluded.as_ref().is_none_or(|excluded| !is_set(&excluded.reverse, *position))
         });
+        counted.map(|(_, &referrer)| ObjectId(referrer))
+    }
+
+    /// The objects that keep `object` alive directly, each once, in dump order. O(1) for each reference, excluded or not.
+    pub fn referrers(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
         let mut previous = None;
-        counted
-            .map(|(_, &referrer)| ObjectId(referrer))
-            .filter(move |&referrer| previous.replace(referrer) != Some(referrer))
+        self.parallel_referrers(object).filter(move |&referrer| previous.replace(referrer) != Some(referrer))
     }
 }

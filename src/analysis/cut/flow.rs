@@ -7,7 +7,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::marks::Marks;
+use crate::analysis::marks::Marks;
 use super::open::OpenReferences;
 use crate::analysis::retaining::Retaining;
 use crate::graph::ObjectId;

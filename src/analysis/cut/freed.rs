@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::marks::Marks;
+use crate::analysis::marks::Marks;
 use crate::analysis::retaining::Retaining;
 use crate::graph::ObjectId;
 

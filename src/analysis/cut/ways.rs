@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::marks::Marks;
+use crate::analysis::marks::Marks;
 use super::open::OpenReferences;
 use crate::analysis::retaining::Retaining;
 use crate::graph::ObjectId;

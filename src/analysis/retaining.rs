@@ -109,20 +109,20 @@ impl<'g> Retaining<'g> {
         })
     }
 
-    /// The objects that keep `object` alive directly, in dump order, as often as they refer to it. O(1) for each reference,
-    /// excluded or not.
-    pub(crate) fn parallel_referrers(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
-        let reverse = self.graph.reverse();
-        let references = reverse.range(object).zip(reverse.row(object));
-        let counted = references.filter(|(position, _)| {
-            self.excluded.as_ref().is_none_or(|excluded| !is_set(&excluded.reverse, *position))
-        });
-        counted.map(|(_, &referrer)| ObjectId(referrer))
+    /// Those of `sources` whose references count, as often as they refer: a part of a row of [`HeapGraph::reverse`] that
+    /// stands at `start`.
+    pub(crate) fn counted<'a>(&'a self, start: usize, sources: &'a [u32]) -> impl Iterator<Item = ObjectId> + 'a {
+        let counts = move |position| match &self.excluded {
+            None => true,
+            Some(excluded) => !is_set(&excluded.reverse, position),
+        };
+        (start..).zip(sources).filter(move |(position, _)| counts(*position)).map(|(_, &source)| ObjectId(source))
     }
 
     /// The objects that keep `object` alive directly, each once, in dump order. O(1) for each reference, excluded or not.
     pub fn referrers(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
+        let reverse = self.graph.reverse();
         let mut previous = None;
-        self.parallel_referrers(object).filter(move |&referrer| previous.replace(referrer) != Some(referrer))
+        self.counted(reverse.range(object).start, reverse.row(object)).filter(move |&referrer| previous.replace(referrer) != Some(referrer))
     }
 }

@@ -1,112 +1,112 @@
-//! From dominators to positions: every dominator subtree becomes a range.
+//! From dominators to positions: every dominator subtree becomes a range of rows.
 
 use rayon::prelude::*;
 
-use super::search::DepthFirst;
 use super::tree::Tree;
 use super::{UNREACHED, number};
-use crate::graph::{HeapGraph, ObjectId};
+use crate::graph::column::Column;
+
+/// Objects that one task looks at.
+const PIECE: usize = 1 << 14;
 
 /// The dominator tree of all reached objects in preorder, siblings in dump order: r + 1 rows, row 0 is the virtual root.
 #[derive(Debug)]
 pub(super) struct Layout {
     /// Row of each object, n entries; 0 for what no root reaches.
-    pub(super) positions: Vec<u32>,
+    pub(super) positions: Column<u32>,
     /// Object of each row; the first has no meaning.
-    pub(super) objects: Vec<ObjectId>,
+    pub(super) objects: Column<u32>,
     /// How many rows the subtree of each row takes, itself included.
-    pub(super) counts: Vec<u32>,
+    pub(super) counts: Column<u32>,
 }
 
-/// Lays the tree out. `dominators` has n entries: the number of each object's immediate dominator, or [`UNREACHED`].
+/// Lays the tree out. `holders` has n entries: the place of each object's immediate dominator, or [`UNREACHED`].
 ///
-/// Linear. First each object gets its place below its dominator, for which only subtree sizes are needed; then dominators
-/// get their positions, from the top down, and all others theirs from them.
-pub(super) fn lay_out(search: DepthFirst, tree: &Tree, dominators: &[u32]) -> Layout {
-    let DepthFirst { numbers, objects, .. } = search;
-    let sizes = subtree_sizes(tree, &numbers, dominators);
-    let mut positions = places_below_dominators(numbers, &sizes, dominators);
-    let mut starts = vec![0; tree.len()];
-    for own in 1..tree.len() {
-        let dominator = tree.dominator(number(own));
-        starts[own] = starts[dominator as usize] + positions[objects[own].index()];
-    }
-    drop(objects);
-    let mut counts = vec![1; sizes[0] as usize];
-    starts.iter().zip(sizes).for_each(|(&start, size)| counts[start as usize] = size);
-    let reached = positions.par_iter_mut().zip(dominators).filter(|(_, dominator)| **dominator != UNREACHED);
-    reached.for_each(|(position, &dominator)| *position += starts[dominator as usize]);
-    drop(starts);
+/// Linear. First each object gets its offset from its dominator, for which only subtree sizes are needed; then dominators
+/// get their rows, from the top down, and all others theirs from them.
+pub(super) fn lay_out(tree: Tree, holders: Column<u32>) -> Layout {
+    let Tree { places, dominators } = tree;
+    let sizes = subtree_sizes(&places, &dominators, &holders);
+    let mut starts = Column::zeroed(sizes.len());
+    let mut positions = offsets(places, &sizes, &holders, &mut starts);
+    let starts = &mut starts[..];
+    dominators.iter().enumerate().skip(1).for_each(|(place, &above)| starts[place] += starts[above as usize]);
+    drop(dominators);
+    positions.par_chunks_mut(PIECE).zip(holders.par_chunks(PIECE)).for_each(|(positions, holders)| {
+        let reached = positions.iter_mut().zip(holders).filter(|(_, holder)| **holder != UNREACHED);
+        reached.for_each(|(position, &holder)| *position += starts[holder as usize]);
+    });
+    drop(holders);
+    let mut counts = Column::filled(sizes[0] as usize, 1);
+    let by_row = &mut counts[..];
+    starts.iter().zip(&sizes[..]).for_each(|(&start, &size)| by_row[start as usize] = size);
+    drop(sizes);
     Layout { objects: in_order(&positions, counts.len()), positions, counts }
 }
 
-/// How many objects each number dominates, leaves and itself included: c entries.
-fn subtree_sizes(tree: &Tree, numbers: &[u32], dominators: &[u32]) -> Vec<u32> {
-    let mut sizes = vec![1; tree.len()];
-    let objects = numbers.iter().zip(dominators);
-    let leaves = objects.filter(|&(&number, &dominator)| number == 0 && dominator != UNREACHED);
-    leaves.for_each(|(_, &dominator)| sizes[dominator as usize] += 1);
-    for own in (1..tree.len()).rev() {
-        sizes[tree.dominator(number(own)) as usize] += sizes[own];
-    }
-    sizes
-}
-
-/// How far each object comes after its dominator: 1 for the first in dump order. Takes the place of the numbers.
-fn places_below_dominators(mut numbers: Vec<u32>, sizes: &[u32], dominators: &[u32]) -> Vec<u32> {
-    let mut next = vec![1; sizes.len()];
-    for (number, &dominator) in numbers.iter_mut().zip(dominators) {
-        if dominator != UNREACHED {
-            let size = if *number == 0 { 1 } else { sizes[*number as usize] };
-            let next = &mut next[dominator as usize];
-            *number = *next;
-            *next += size;
+/// How many objects each place dominates, leaves and itself included: c entries.
+fn subtree_sizes(places: &[u32], dominators: &[u32], holders: &[u32]) -> Column<u32> {
+    let mut column = Column::filled(dominators.len(), 1);
+    let sizes = &mut column[..];
+    for (&place, &holder) in places.iter().zip(holders) {
+        if place == 0 && holder != UNREACHED {
+            sizes[holder as usize] += 1;
         }
     }
-    numbers
+    for place in (1..sizes.len()).rev() {
+        sizes[dominators[place] as usize] += sizes[place];
+    }
+    column
+}
+
+/// How far each object comes after its dominator: 1 for the first in dump order. Takes the column of the places; `starts`
+/// gets the same by place.
+fn offsets(mut places: Column<u32>, sizes: &[u32], holders: &[u32], starts: &mut [u32]) -> Column<u32> {
+    let mut next = Column::filled(sizes.len(), 1);
+    let next = &mut next[..];
+    for (place, &holder) in places.iter_mut().zip(holders) {
+        if holder != UNREACHED {
+            let offset = &mut next[holder as usize];
+            let own = *offset;
+            if *place == 0 {
+                *offset += 1;
+            } else {
+                *offset += sizes[*place as usize];
+                starts[*place as usize] = own;
+            }
+            *place = own;
+        }
+    }
+    places
 }
 
 /// The objects by position.
-fn in_order(positions: &[u32], rows: usize) -> Vec<ObjectId> {
-    let mut objects = vec![ObjectId(u32::MAX); rows];
-    for (row, &position) in positions.iter().enumerate() {
+fn in_order(positions: &[u32], rows: usize) -> Column<u32> {
+    let mut column = Column::filled(1, u32::MAX);
+    column = if rows > 1 { Column::zeroed(rows) } else { column };
+    let objects = &mut column[..];
+    objects[0] = u32::MAX;
+    for (object, &position) in positions.iter().enumerate() {
         if position != 0 {
-            objects[position as usize] = ObjectId::at(row);
+            objects[position as usize] = number(object);
         }
     }
-    objects
+    column
 }
 
-impl Layout {
-    /// Position of each row's immediate dominator, 0 for row 0.
-    ///
-    /// In preorder it is the nearest of the row before and its dominators whose subtree is not yet full. Each is left once:
-    /// O(n).
-    pub(super) fn dominators(&self) -> Vec<u32> {
-        let mut dominators = vec![0; self.counts.len()];
-        for row in 1..dominators.len() {
-            let mut above = row - 1;
-            while above + self.counts[above] as usize <= row {
-                above = dominators[above] as usize;
-            }
-            dominators[row] = number(above);
+/// Row of each row's immediate dominator, 0 for row 0, given how many rows each subtree takes.
+///
+/// In preorder it is the nearest of the row before and its dominators whose subtree is not yet full. Each is left once:
+/// O(n).
+pub(super) fn dominators_of_rows(counts: &[u32]) -> Column<u32> {
+    let mut column = Column::zeroed(counts.len());
+    let dominators = &mut column[..];
+    for row in 1..counts.len() {
+        let mut above = row - 1;
+        while above + counts[above] as usize <= row {
+            above = dominators[above] as usize;
         }
-        dominators
+        dominators[row] = number(above);
     }
-
-    /// Bytes of each row with all that it dominates, given the `dominators`; u64::MAX for more.
-    pub(super) fn retained_sizes(&self, graph: &HeapGraph, dominators: &[u32]) -> Vec<u64> {
-        let own_size = |(row, &object): (usize, &ObjectId)| if row == 0 { 0 } else { own_size(graph, object) };
-        let mut retained: Vec<u64> = self.objects.par_iter().enumerate().map(own_size).collect();
-        for row in (1..retained.len()).rev() {
-            let above = dominators[row] as usize;
-            retained[above] = retained[above].saturating_add(retained[row]);
-        }
-        retained
-    }
-}
-
-/// Bytes of an object in the heap and outside.
-fn own_size(graph: &HeapGraph, object: ObjectId) -> u64 {
-    graph.shallow_size(object).saturating_add(graph.external_size(object))
+    column
 }

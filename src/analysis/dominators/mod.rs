@@ -14,20 +14,20 @@
 //! lists that are held at both ends. The result is unique, so it does not depend on the number of threads.
 
 mod layout;
+mod leaves;
 mod search;
 mod semidominators;
 mod set;
+mod sizes;
 mod tree;
 
 pub use set::{SetSize, retained_by_set};
 
-use petgraph::visit::{VisitMap, Visitable};
-use rayon::prelude::*;
-
+use super::distances::{Distances, RootChoice};
+use super::marks::Marks;
 use super::retaining::Retaining;
 use crate::graph::ObjectId;
-use crate::graph::petgraph::Visited;
-use search::DepthFirst;
+use crate::graph::column::Column;
 use tree::Tree;
 
 /// What has no dominator: no root reaches it.
@@ -47,16 +47,27 @@ pub enum Holder {
 /// It is kept in preorder, siblings in dump order: the retained set of an object is a range of rows.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Dominators {
-    /// Row of each object, n entries; 0, which is the virtual root's, for what no root reaches.
-    positions: Vec<u32>,
-    /// Object of each row, r + 1 entries, the first of which has no meaning. So have the columns that follow.
-    objects: Vec<ObjectId>,
-    /// Row of the immediate dominator of each row; 0 for row 0.
-    dominators: Vec<u32>,
+    columns: DominatorColumns,
+}
+
+/// What [`Dominators`] are made of, to be written to a file and read again. Columns by row have r + 1 entries; row 0 is the
+/// virtual root's.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DominatorColumns {
+    /// Row of each object, n entries; 0 for what no root reaches.
+    pub positions: Column<u32>,
+    /// Object of each row; the first has no meaning.
+    pub objects: Column<u32>,
+    /// Row of the immediate dominator of each row, a smaller one; 0 for row 0.
+    pub dominators: Column<u32>,
     /// How many rows the subtree of each row takes, itself included.
-    counts: Vec<u32>,
-    /// Bytes of each subtree; `u64::MAX` for more.
-    retained: Vec<u64>,
+    pub counts: Column<u32>,
+    /// Bytes of each subtree; `u32::MAX` for those that are wide.
+    pub retained: Column<u32>,
+    /// Rows whose subtrees have 2³² − 1 bytes or more, ascending: w entries, few.
+    pub wide_rows: Column<u32>,
+    /// Bytes of those subtrees, w entries; `u64::MAX` for more.
+    pub wide_retained: Column<u64>,
 }
 
 /// Immediate dominators of everything that `roots` reach over the references of `retaining`, and retained sizes.
@@ -88,52 +99,39 @@ pub struct Dominators {
 /// ```
 pub fn dominators(retaining: &Retaining<'_>, roots: impl Iterator<Item = ObjectId>) -> Dominators {
     let roots: Vec<ObjectId> = roots.collect();
-    let mut marks = retaining.graph.visit_map();
-    roots.iter().for_each(|&root| _ = marks.visit(root));
-    let mut search = search::search(retaining, &roots);
-    let semidominators = semidominators::semidominators(retaining, &search, &marks);
-    let tree = Tree::new(&std::mem::take(&mut search.parents), &semidominators);
-    drop(semidominators);
-    let numbers = dominators_of_all(retaining, &search, &tree, &marks);
-    let layout = layout::lay_out(search, &tree, &numbers);
-    drop((tree, numbers));
-    let dominators = layout.dominators();
-    let retained = layout.retained_sizes(retaining.graph, &dominators);
-    Dominators { positions: layout.positions, objects: layout.objects, dominators, counts: layout.counts, retained }
+    solve(retaining, &roots, &retaining.leaves())
 }
 
-/// The number of each object's immediate dominator, n entries: from the tree for the core, found here for leaves.
-fn dominators_of_all(retaining: &Retaining<'_>, search: &DepthFirst, tree: &Tree, roots: &Visited) -> Vec<u32> {
-    let dominator = |row: usize| match search.numbers[row] {
-        0 => dominator_of_leaf(retaining, search, tree, roots, ObjectId::at(row)),
-        number => tree.dominator(number),
-    };
-    (0..retaining.graph.object_count()).into_par_iter().map(dominator).collect()
+/// Distances and dominators of the same roots, on two threads at once where there are two.
+pub fn distances_and_dominators(retaining: &Retaining<'_>, choice: &RootChoice) -> (Distances, Dominators) {
+    let roots: Vec<ObjectId> = choice.roots(retaining.graph).collect();
+    let leaves = retaining.leaves();
+    rayon::join(
+        || Distances::search_around(retaining, choice, &leaves),
+        || solve(retaining, &roots, &leaves),
+    )
 }
 
-/// The nearest common dominator of all referrers. A constant with millions of them soon is the virtual root's.
-fn dominator_of_leaf(
-    retaining: &Retaining<'_>,
-    search: &DepthFirst,
-    tree: &Tree,
-    roots: &Visited,
-    leaf: ObjectId,
-) -> u32 {
-    if roots.is_visited(&leaf) {
-        return 0;
+fn solve(retaining: &Retaining<'_>, roots: &[ObjectId], leaves: &Marks) -> Dominators {
+    let mut search = search::search(retaining, roots, leaves);
+    let roots = Marks::of(retaining.graph.object_count(), roots.iter().copied());
+    semidominators::find_semidominators(retaining, &mut search, &roots);
+    let tree = Tree::new(search);
+    let holders = leaves::holders(retaining, &tree, &roots);
+    let layout::Layout { positions, objects, counts } = layout::lay_out(tree, holders);
+    let dominators = layout::dominators_of_rows(&counts);
+    let sizes = sizes::retained_sizes(retaining.graph, &objects, &dominators);
+    Dominators {
+        columns: DominatorColumns {
+            positions,
+            objects,
+            dominators,
+            counts,
+            retained: sizes.narrow,
+            wide_rows: sizes.wide_rows,
+            wide_retained: sizes.wide,
+        },
     }
-    let mut nearest = UNREACHED;
-    for referrer in retaining.referrers(leaf) {
-        match search.numbers[referrer.index()] {
-            0 => {}
-            number if nearest == UNREACHED => nearest = number,
-            number => nearest = tree.nearest_common(nearest, number),
-        }
-        if nearest == 0 {
-            break;
-        }
-    }
-    nearest
 }
 
 /// A row or a number of an object. There are fewer than 2³² of either.
@@ -145,6 +143,17 @@ fn number(index: usize) -> u32 {
 }
 
 impl Dominators {
+    /// The parts of which the tree is made.
+    pub fn columns(&self) -> &DominatorColumns {
+        &self.columns
+    }
+
+    /// The tree of parts that [`Dominators::columns`] gave. They are believed: whoever read them from a file has checked
+    /// that rows and objects are in range, and that each row comes after its dominator and in its subtree.
+    pub fn from_columns(columns: DominatorColumns) -> Self {
+        Self { columns }
+    }
+
     /// Whether any root reaches the object.
     pub fn is_reachable(&self, object: ObjectId) -> bool {
         self.row(object).is_some()
@@ -152,35 +161,35 @@ impl Dominators {
 
     /// The nearest object that dominates `object`, other than itself; `None` when no root reaches it.
     pub fn immediate_dominator(&self, object: ObjectId) -> Option<Holder> {
-        Some(self.holder(self.dominators[self.row(object)?]))
+        Some(self.holder(self.columns.dominators[self.row(object)?]))
     }
 
     /// Bytes that go when the object goes, its own and what they hold outside the heap included; `u64::MAX` for more than
     /// that, 0 when no root reaches it.
     pub fn retained_size(&self, object: ObjectId) -> u64 {
-        self.row(object).map_or(0, |row| self.retained[row])
+        self.row(object).map_or(0, |row| self.retained(row))
     }
 
     /// How many objects go when the object goes, itself included; 0 when no root reaches it.
     pub fn retained_count(&self, object: ObjectId) -> u64 {
-        self.row(object).map_or(0, |row| u64::from(self.counts[row]))
+        self.row(object).map_or(0, |row| u64::from(self.columns.counts[row]))
     }
 
     /// Whether every path from the virtual root to `below` leads through `above`. An object that is reached dominates
     /// itself; what is not reached neither dominates nor is dominated. O(1).
     pub fn dominates(&self, above: ObjectId, below: ObjectId) -> bool {
         let (Some(above), Some(below)) = (self.row(above), self.row(below)) else { return false };
-        (above..above + self.counts[above] as usize).contains(&below)
+        (above..above + self.columns.counts[above] as usize).contains(&below)
     }
 
     /// How many objects the roots reach.
     pub fn reachable_count(&self) -> u64 {
-        u64::from(self.counts[0]) - 1
+        u64::from(self.columns.counts[0]) - 1
     }
 
     /// Bytes of all objects that the roots reach; `u64::MAX` for more than that.
     pub fn reachable_size(&self) -> u64 {
-        self.retained[0]
+        self.retained(0)
     }
 
     /// The objects whose immediate dominator is `holder`, in dump order.
@@ -189,40 +198,52 @@ impl Dominators {
             Holder::Root => Some(0),
             Holder::Object(object) => self.row(object),
         };
-        let rows = row.map_or(0..0, |row| row + 1..row + self.counts[row] as usize);
+        let rows = row.map_or(0..0, |row| row + 1..row + self.columns.counts[row] as usize);
         let first = Some(rows.start).filter(|_| !rows.is_empty());
         let children = std::iter::successors(first, move |&row| {
-            Some(row + self.counts[row] as usize).filter(|next| rows.contains(next))
+            Some(row + self.columns.counts[row] as usize).filter(|next| rows.contains(next))
         });
-        children.map(|row| self.objects[row])
+        children.map(|row| ObjectId(self.columns.objects[row]))
     }
 
     /// The objects that dominate `object`, itself left out, from the nearest upwards; none when no root reaches it.
     pub fn dominators_of(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
-        let above = |row: usize| Some(self.dominators[row] as usize).filter(|&row| row != 0);
+        let above = |row: usize| Some(self.columns.dominators[row] as usize).filter(|&row| row != 0);
         let nearest = self.row(object).and_then(above);
-        std::iter::successors(nearest, move |&row| above(row)).map(|row| self.objects[row])
+        std::iter::successors(nearest, move |&row| above(row)).map(|row| ObjectId(self.columns.objects[row]))
     }
 
     /// What goes when the object goes, itself first, in the order of [`Dominators::top_down`]; nothing when no root reaches
     /// it.
     pub fn retained_set(&self, object: ObjectId) -> impl ExactSizeIterator<Item = ObjectId> + '_ {
-        let rows = self.row(object).map_or(0..0, |row| row..row + self.counts[row] as usize);
-        self.objects[rows].iter().copied()
+        let rows = self.row(object).map_or(0..0, |row| row..row + self.columns.counts[row] as usize);
+        self.columns.objects[rows].iter().copied().map(ObjectId)
     }
 
     /// All objects that the roots reach, each after its immediate dominator and followed by what it dominates; siblings in
     /// dump order.
     pub fn top_down(&self) -> impl ExactSizeIterator<Item = ObjectId> + DoubleEndedIterator + '_ {
-        self.objects[1..].iter().copied()
+        self.columns.objects[1..].iter().copied().map(ObjectId)
     }
 
     /// The row of an object that is reached.
     fn row(&self, object: ObjectId) -> Option<usize> {
-        Some(self.positions[object.index()] as usize).filter(|&row| row != 0)
+        Some(self.columns.positions[object.index()] as usize).filter(|&row| row != 0)
+    }
+
+    /// Bytes of the subtree of a row.
+    fn retained(&self, row: usize) -> u64 {
+        let DominatorColumns { retained, wide_rows, wide_retained, .. } = &self.columns;
+        match retained[row] {
+            u32::MAX => {
+                let place = wide_rows.binary_search(&number(row));
+                place.map_or(u64::from(u32::MAX), |place| wide_retained[place])
+            }
+            size => u64::from(size),
+        }
     }
 
     fn holder(&self, row: u32) -> Holder {
-        if row == 0 { Holder::Root } else { Holder::Object(self.objects[row as usize]) }
+        if row == 0 { Holder::Root } else { Holder::Object(ObjectId(self.columns.objects[row as usize])) }
     }
 }

@@ -4,39 +4,46 @@
 //! w. It is the least of: each referrer with a smaller number, and, for each referrer with a larger one, the semidominators
 //! of that referrer and of its ancestors in the search down to w.
 
-use petgraph::visit::VisitMap;
 use rayon::prelude::*;
 
 use super::number;
 use super::search::DepthFirst;
+use crate::analysis::marks::Marks;
 use crate::analysis::retaining::Retaining;
-use crate::graph::petgraph::Visited;
+use crate::graph::ObjectId;
+use crate::graph::column::Column;
 
 /// Numbers that one task looks at.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 14;
 
-/// The semidominator of each number: c entries. `roots` are semidominated by the virtual root, 0.
+/// Puts the semidominator of each number beside its parent. `roots` are semidominated by the virtual root, 0.
 ///
 /// The referrers are read in parallel; only those with larger numbers (cross and back references, a fifth of all) are left
-/// for the sequential part, which takes O(m log n).
-pub(super) fn semidominators(retaining: &Retaining<'_>, search: &DepthFirst, roots: &Visited) -> Vec<u32> {
-    let mut semidominators = search.parents.clone();
-    let pieces: Vec<Later> = semidominators
+/// for the sequential part, which takes O(m log n). Meanwhile 8 bytes a number and 4 such a referrer.
+pub(super) fn find_semidominators(retaining: &Retaining<'_>, search: &mut DepthFirst, roots: &Marks) {
+    let DepthFirst { numbers, objects, parents } = search;
+    let reading = Reading { retaining, numbers, objects, roots };
+    let pieces: Vec<Later> = parents
         .par_chunks_mut(PIECE)
         .enumerate()
-        .map(|(piece, least)| read_referrers(retaining, search, roots, piece * PIECE, least))
+        .map(|(piece, parents)| reading.piece(piece * PIECE, parents))
         .collect();
-    let mut forest = Forest::new(&search.parents, &semidominators);
+    if pieces.iter().all(|later| later.degrees.is_empty()) {
+        return;
+    }
+    let mut links: Column<[u32; 2]> = Column::zeroed(parents.len());
+    links.copy_from_slice(parents);
+    let mut forest = Forest { links: &mut links, path: Vec::new() };
+    let semidominators = &mut parents[..];
     for later in pieces.into_iter().rev() {
         for (number, referrers) in later.rows_from_last() {
-            let least = &mut semidominators[number as usize];
+            let [_, least] = &mut semidominators[number as usize];
             for &referrer in referrers {
                 *least = forest.least_above(referrer, number).min(*least);
             }
-            forest.links[number as usize].least = *least;
+            forest.links[number as usize][1] = *least;
         }
     }
-    semidominators
 }
 
 /// Referrers with larger numbers than what they refer to, of those numbers of a piece that have any.
@@ -67,75 +74,80 @@ impl Later {
     }
 }
 
-/// Lowers each entry of `least`, which belongs to the numbers from `first` on, to the least referrer; returns the referrers
-/// with larger numbers.
-fn read_referrers(
-    retaining: &Retaining<'_>,
-    search: &DepthFirst,
-    roots: &Visited,
-    first: usize,
-    least: &mut [u32],
-) -> Later {
-    let mut later = Later::default();
-    for (own, least) in (first..).zip(least).skip(usize::from(first == 0)) {
-        let object = search.objects[own];
-        let sources = retaining.graph.reverse().row(object);
-        if roots.is_visited(&object) {
-            *least = 0;
-        } else if sources.first() != sources.last() {
-            // where there is only one referrer, the search came from it
-            let start = later.referrers.len();
-            let own = number(own);
-            for referrer in retaining.referrers(object) {
-                match search.numbers[referrer.index()] {
-                    0 => {}
-                    referrer if referrer > own => later.referrers.push(referrer),
-                    referrer => *least = referrer.min(*least),
-                }
+/// What the referrers of numbers are read from.
+struct Reading<'a> {
+    retaining: &'a Retaining<'a>,
+    numbers: &'a [u32],
+    objects: &'a [u32],
+    roots: &'a Marks,
+}
+
+impl Reading<'_> {
+    /// Lowers the bound beside each parent of the numbers from `first` on to the least referrer. Returns the referrers with
+    /// larger numbers.
+    fn piece(&self, first: usize, parents: &mut [[u32; 2]]) -> Later {
+        let mut later = Later::default();
+        for (own, [_, least]) in (first..).zip(parents).skip(usize::from(first == 0)) {
+            let object = ObjectId(self.objects[own]);
+            let sources = self.retaining.graph.reverse().row(object);
+            if self.roots.has(object) {
+                *least = 0;
+            } else if sources.first() != sources.last() {
+                // where there is only one referrer, the search came from it
+                let start = later.referrers.len();
+                *least = self.least_referrer(object, number(own), *least, &mut later.referrers);
+                later.close_row(number(own), start);
             }
-            later.close_row(own, start);
         }
+        later
     }
-    later
+
+    /// The least of `bound` and the referrers with smaller numbers than `own`, the object's; the others go to `later`.
+    fn least_referrer(&self, object: ObjectId, own: u32, bound: u32, later: &mut Vec<u32>) -> u32 {
+        let mut least = bound;
+        for referrer in self.retaining.referrers(object) {
+            match self.numbers[referrer.index()] {
+                0 => {}
+                referrer if referrer > own => later.push(referrer),
+                referrer => least = referrer.min(least),
+            }
+        }
+        least
+    }
 }
 
 /// Ancestors in the depth-first search, with paths compressed as they are climbed (Tarjan 1979).
+///
+/// Each link is a number's nearest ancestor that its path does not yet include, and the least semidominator on the path up
+/// to that one, which is left out. While it is compressed it falls below the number's own semidominator, which is therefore
+/// kept elsewhere.
 #[derive(Debug)]
-struct Forest {
-    links: Vec<Link>,
+struct Forest<'a> {
+    links: &'a mut [[u32; 2]],
     /// Reused by each climb.
     path: Vec<u32>,
 }
 
-/// A number, seen from the bottom of a path.
-#[derive(Debug, Clone, Copy)]
-struct Link {
-    /// The nearest ancestor that the path does not yet include.
-    ancestor: u32,
-    /// The least semidominator on the path from the number up to `ancestor`, that one left out. While it is compressed it
-    /// falls below the number's own semidominator, which therefore has a column of its own.
-    least: u32,
-}
-
-impl Forest {
-    fn new(parents: &[u32], semidominators: &[u32]) -> Self {
-        let links = parents.iter().zip(semidominators);
-        Self { links: links.map(|(&ancestor, &least)| Link { ancestor, least }).collect(), path: Vec::new() }
-    }
-
+impl Forest<'_> {
     /// The least semidominator of `number` and its ancestors that are larger than `limit`. All calls with one limit follow
     /// those with larger limits.
+    #[inline]
     fn least_above(&mut self, number: u32, limit: u32) -> u32 {
+        let [ancestor, least] = self.links[number as usize];
+        if ancestor > limit { self.compress(number, limit) } else { least }
+    }
+
+    fn compress(&mut self, number: u32, limit: u32) -> u32 {
         let mut top = number;
-        while self.links[top as usize].ancestor > limit {
+        while self.links[top as usize][0] > limit {
             self.path.push(top);
-            top = self.links[top as usize].ancestor;
+            top = self.links[top as usize][0];
         }
-        let Link { ancestor, mut least } = self.links[top as usize];
+        let [ancestor, mut least] = self.links[top as usize];
         while let Some(below) = self.path.pop() {
             let link = &mut self.links[below as usize];
-            least = least.min(link.least);
-            *link = Link { ancestor, least };
+            least = least.min(link[1]);
+            *link = [ancestor, least];
         }
         least
     }

@@ -1,70 +1,142 @@
-//! The dominator tree of the core: the second half of SEMI-NCA (Georgiadis, Tarjan and Werneck 2006).
+//! The dominator tree of the core: the second half of SEMI-NCA (Georgiadis, Tarjan and Werneck 2006), and its preorder.
 //!
 //! The immediate dominator of w is the nearest ancestor of its parent, in the tree that has grown so far, that is not larger
 //! than its semidominator. Climbed step by step that is quadratic on a long list whose tail shares objects with a root; skew-
 //! binary jump pointers (Myers 1983) climb in O(log n).
 
-/// The dominator tree over numbers: c rows, each after the row of its immediate dominator.
+use rayon::prelude::*;
+
+use super::search::DepthFirst;
+use crate::graph::column::Column;
+
+/// The dominator tree of the core in preorder: c places, place 0 is the virtual root's.
 #[derive(Debug)]
 pub(super) struct Tree {
-    rows: Vec<Row>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Row {
-    /// The immediate dominator; a smaller number, 0 for 0.
-    dominator: u32,
-    /// Another dominator, further up or the same.
-    jump: u32,
+    /// Place of each object, n entries; 0 for leaves and for what no root reaches.
+    pub(super) places: Column<u32>,
+    /// Place of the immediate dominator of each place, a smaller one; 0 for 0.
+    pub(super) dominators: Column<u32>,
 }
 
 impl Tree {
-    /// The dominators of numbers with these parents in the search and these semidominators. O(n log n).
-    pub(super) fn new(parents: &[u32], semidominators: &[u32]) -> Self {
-        let mut tree = Self { rows: Vec::with_capacity(parents.len()) };
-        let mut depths = Vec::with_capacity(parents.len());
-        tree.rows.push(Row::default());
-        depths.push(0u32);
-        for (&parent, &semidominator) in parents.iter().zip(semidominators).skip(1) {
-            let dominator = tree.climb(parent, semidominator);
-            tree.rows.push(Row { dominator, jump: tree.jump_below(dominator, &depths) });
-            depths.push(depths[dominator as usize] + 1);
+    /// The tree of what was found depth first, with the semidominators beside the parents. O(c log c) and O(n).
+    pub(super) fn new(search: DepthFirst) -> Self {
+        let DepthFirst { numbers: mut places, objects, parents } = search;
+        drop(objects);
+        let mut rows = immediate_dominators(parents);
+        let dominators = number_in_preorder(&mut rows);
+        // each row is a dominator and a place now
+        let rows = &rows[..];
+        places.par_chunks_mut(1 << 14).for_each(|places| {
+            places.iter_mut().filter(|place| **place != 0).for_each(|place| *place = rows[*place as usize][1]);
+        });
+        Self { places, dominators }
+    }
+}
+
+/// The immediate dominator of each number, a smaller one, from its parent and its semidominator; and beside it another
+/// dominator, further up or the same.
+fn immediate_dominators(mut parents: Column<[u32; 2]>) -> Column<[u32; 2]> {
+    let rows = &mut parents[..];
+    // a jump passes 2^k − 1 dominators; this is k
+    let mut jumps: Column<u8> = Column::zeroed(rows.len());
+    let jumps = &mut jumps[..];
+    for own in 1..rows.len() {
+        let [parent, semidominator] = rows[own];
+        let dominator = climb(rows, parent, semidominator);
+        let first = rows[dominator as usize][1];
+        // two equal jumps make one of twice their length
+        rows[own] = if jumps[dominator as usize] == jumps[first as usize] {
+            jumps[own] = jumps[dominator as usize] + 1;
+            [dominator, rows[first as usize][1]]
+        } else {
+            jumps[own] = 1;
+            [dominator, dominator]
+        };
+    }
+    parents
+}
+
+/// The nearest of `number` and its dominators that is at most `bound`.
+#[inline]
+fn climb(rows: &[[u32; 2]], mut number: u32, bound: u32) -> u32 {
+    while number > bound {
+        let [dominator, jump] = rows[number as usize];
+        number = if jump > bound { jump } else { dominator };
+    }
+    number
+}
+
+/// Puts the place of each number in the preorder of the tree beside its dominator; siblings are in order of number. Returns
+/// the place of the immediate dominator of each place.
+fn number_in_preorder(rows: &mut [[u32; 2]]) -> Column<u32> {
+    // the size of each subtree; then the place of the next below it
+    let mut next: Column<u32> = Column::filled(rows.len(), 1);
+    let next = &mut next[..];
+    for own in (1..rows.len()).rev() {
+        next[rows[own][0] as usize] += next[own];
+    }
+    next[0] = 1;
+    let mut dominators = Column::zeroed(rows.len());
+    let by_place = &mut dominators[..];
+    rows[0] = [0, 0];
+    for own in 1..rows.len() {
+        let dominator = rows[own][0] as usize;
+        let place = next[dominator];
+        next[dominator] += next[own];
+        next[own] = place + 1;
+        rows[own][1] = place;
+        by_place[place as usize] = rows[dominator][1];
+    }
+    dominators
+}
+
+/// What [`NearestCommon`] looks at one by one.
+const BLOCK: usize = 64;
+
+/// Nearest common dominators in constant time.
+///
+/// In preorder that of places a < b is the least dominator of the places after a up to b: those are all in its subtree, and
+/// the one of them that is or dominates b is directly below it. The least of blocks and of 2, 4, 8, … of them is kept (a
+/// sparse table: Bender and Farach-Colton, "The LCA problem revisited", 2000): a byte a place.
+#[derive(Debug)]
+pub(super) struct NearestCommon<'a> {
+    dominators: &'a [u32],
+    /// Level k has the least of 2^k blocks from each block on.
+    levels: Vec<Vec<u32>>,
+}
+
+impl<'a> NearestCommon<'a> {
+    pub(super) fn new(tree: &'a Tree) -> Self {
+        let dominators = &tree.dominators[..];
+        let mut levels = vec![dominators.par_chunks(BLOCK).map(least).collect::<Vec<u32>>()];
+        loop {
+            let half = 1 << (levels.len() - 1);
+            let below = &levels[levels.len() - 1];
+            let Some(later) = below.get(half..).filter(|later| !later.is_empty()) else { break };
+            let level = below.iter().zip(later).map(|(one, other)| *one.min(other)).collect();
+            levels.push(level);
         }
-        tree
+        Self { dominators, levels }
     }
 
-    /// How many numbers there are, the virtual root included: c.
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// The immediate dominator of `number`; 0 for 0.
-    pub(super) fn dominator(&self, number: u32) -> u32 {
-        self.rows[number as usize].dominator
-    }
-
-    /// Where those jump to whose immediate dominator is `dominator`: two equal jumps make one of twice their length.
-    fn jump_below(&self, dominator: u32, depths: &[u32]) -> u32 {
-        let first = self.rows[dominator as usize].jump;
-        let second = self.rows[first as usize].jump;
-        let depth = |number: u32| depths[number as usize];
-        if depth(dominator) - depth(first) == depth(first) - depth(second) { second } else { dominator }
-    }
-
-    /// The nearest of `number` and its dominators that is at most `bound`.
-    fn climb(&self, mut number: u32, bound: u32) -> u32 {
-        while number > bound {
-            let Row { dominator, jump } = self.rows[number as usize];
-            number = if jump > bound { jump } else { dominator };
+    /// The nearest place that is or dominates both places, of which `first` is not the larger.
+    pub(super) fn of(&self, first: u32, last: u32) -> u32 {
+        if first == last {
+            return first;
         }
-        number
-    }
-
-    /// The nearest number that is or dominates both.
-    pub(super) fn nearest_common(&self, mut one: u32, mut other: u32) -> u32 {
-        while one != other {
-            (one, other) = (one.min(other), self.climb(one.max(other), one.min(other)));
+        let (start, end) = (first as usize + 1, last as usize + 1);
+        let blocks = start.div_ceil(BLOCK)..end / BLOCK;
+        if blocks.is_empty() {
+            return least(&self.dominators[start..end]);
         }
-        one
+        let level = blocks.len().ilog2() as usize;
+        let inner = self.levels[level][blocks.start].min(self.levels[level][blocks.end - (1 << level)]);
+        let before = least(&self.dominators[start..blocks.start * BLOCK]);
+        inner.min(before).min(least(&self.dominators[blocks.end * BLOCK..end]))
     }
+}
+
+fn least(places: &[u32]) -> u32 {
+    places.iter().fold(u32::MAX, |least, &place| least.min(place))
 }

@@ -260,7 +260,7 @@ const FAMILIES: [Family; 9] = [
 impl Family {
     fn graph(&self, count: u32) -> Outcome<HeapGraph> {
         let mut table = ObjectTable::default();
-        let number = table.type_number(&[b"T"], || "T".to_owned());
+        let number = table.type_number(b"", b"T", || "T".to_owned());
         let address = |row: u32| u64::from(row) * 16 + 16;
         let mut targets = Vec::new();
         for row in 0..count {

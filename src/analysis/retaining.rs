@@ -123,6 +123,7 @@ impl<'g> Retaining<'g> {
     pub fn referrers(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
         let reverse = self.graph.reverse();
         let mut previous = None;
-        self.counted(reverse.range(object).start, reverse.row(object)).filter(move |&referrer| previous.replace(referrer) != Some(referrer))
+        self.counted(reverse.range(object).start, reverse.row(object))
+            .filter(move |&referrer| previous.replace(referrer) != Some(referrer))
     }
 }

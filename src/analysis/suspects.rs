@@ -20,7 +20,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
 
 use super::chains::{Chains, Detail, Options, chains, dump_data, object_expressions, object_title};
-use super::dominators::{Dominators, Holder, dominators, retained_by_set};
+use super::distances::Distances;
+use super::dominators::{Dominators, Holder, distances_and_dominators, retained_together};
 use super::origin::{Origin, TypeOrigins};
 use super::retaining::Retaining;
 use super::select::{Group, Selection};
@@ -102,8 +103,8 @@ impl Candidate {
 /// Finds the suspects. O(n + m) and a search for each that is worked out.
 pub fn suspects(heap: &Heap, options: &Options) -> Suspects {
     let retaining = Retaining::all(&heap.graph);
-    let dominators = dominators(&retaining, options.roots.roots(&heap.graph));
-    let survey = Survey::new(heap, &retaining, &dominators, options);
+    let (distances, dominators) = distances_and_dominators(&retaining, &options.roots);
+    let survey = Survey::new(heap, &retaining, (&distances, &dominators), options);
     let mut candidates = survey.containers();
     candidates.extend(survey.shared());
     candidates.extend(survey.unreached());
@@ -127,6 +128,7 @@ pub fn suspects(heap: &Heap, options: &Options) -> Suspects {
 struct Survey<'a> {
     heap: &'a Heap,
     retaining: &'a Retaining<'a>,
+    distances: &'a Distances,
     dominators: &'a Dominators,
     options: &'a Options,
     origins: TypeOrigins,
@@ -135,7 +137,12 @@ struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
-    fn new(heap: &'a Heap, retaining: &'a Retaining<'a>, dominators: &'a Dominators, options: &'a Options) -> Self {
+    fn new(
+        heap: &'a Heap,
+        retaining: &'a Retaining<'a>,
+        (distances, dominators): (&'a Distances, &'a Dominators),
+        options: &'a Options,
+    ) -> Self {
         let origins = TypeOrigins::new(heap);
         let mut below: Vec<Origin> =
             heap.graph.objects().map(|object| origins.of_type(heap.graph.type_of(object))).collect();
@@ -148,7 +155,7 @@ impl<'a> Survey<'a> {
                 }
             }
         }
-        Self { heap, retaining, dominators, options, origins, below }
+        Self { heap, retaining, distances, dominators, options, origins, below }
     }
 
     /// Children of one holder by type, where there are many.
@@ -215,7 +222,8 @@ impl<'a> Survey<'a> {
         candidates.truncate(MOST);
         for candidate in &mut candidates {
             let roots = self.options.roots.roots(&self.heap.graph);
-            let set = retained_by_set(self.retaining, roots, &candidate.members);
+            let known = (self.distances, self.dominators);
+            let set = retained_together(self.retaining, known, roots, &candidate.members);
             candidate.retained = set.shallow.saturating_add(set.external);
         }
         candidates

@@ -4,8 +4,13 @@ use std::fmt::Write;
 
 use ::petgraph::algo::dominators::simple_fast;
 use ::petgraph::graph::{DiGraph, NodeIndex};
-use retainers::analysis::dominators::{Dominators, Holder, SetSize, dominators, retained_by_set};
+use retainers::analysis::distances::{DistanceColumns, Distances, RootChoice};
+use retainers::analysis::dominators::{
+    DominatorColumns, Dominators, Holder, SetSize, distances_and_dominators, dominators, retained_by_set,
+    retained_together,
+};
 use retainers::analysis::retaining::Retaining;
+use retainers::graph::column::Column;
 use retainers::graph::{HeapGraph, ObjectId};
 
 use crate::support::heap::{heap, load};
@@ -82,7 +87,7 @@ impl Rows {
     }
 }
 
-fn roots(graph: &HeapGraph) -> impl Iterator<Item = ObjectId> + '_ {
+fn roots(graph: &HeapGraph) -> impl Iterator<Item = ObjectId> + Clone + '_ {
     graph.roots().iter().map(|root| root.object)
 }
 
@@ -191,12 +196,18 @@ fn check_by_removal(retaining: &Retaining<'_>, tree: &Dominators) {
     assert_eq!(tree.reachable_count(), u64::from(naive.reached_without(0).count_ones()));
 }
 
-fn check_set(retaining: &Retaining<'_>, random: &mut Random) {
-    let count = retaining.graph.object_count();
-    let set: Vec<ObjectId> = (0..random.below(6)).map(|_| ObjectId::at(random.below(count))).collect();
-    let bits = set.iter().fold(0, |bits, object| bits | 1 << object.0);
-    let expected = set_size(Naive::new(retaining).retained(bits));
-    assert_eq!(retained_by_set(retaining, roots(retaining.graph), &set), expected);
+/// Members may be roots, unreached, named twice, and dominate each other.
+fn check_sets(retaining: &Retaining<'_>, tree: &Dominators, random: &mut Random) {
+    let graph = retaining.graph;
+    let distances = Distances::search(retaining, &RootChoice::default());
+    for _ in 0..4 {
+        let set: Vec<ObjectId> =
+            (0..random.below(8)).map(|_| ObjectId::at(random.below(graph.object_count()))).collect();
+        let bits = set.iter().fold(0, |bits, object| bits | 1 << object.0);
+        let expected = set_size(Naive::new(retaining).retained(bits));
+        assert_eq!(retained_by_set(retaining, roots(graph), &set), expected);
+        assert_eq!(retained_together(retaining, (&distances, tree), roots(graph), &set), expected);
+    }
 }
 
 fn check(retaining: &Retaining<'_>, random: &mut Random) {
@@ -205,7 +216,7 @@ fn check(retaining: &Retaining<'_>, random: &mut Random) {
     check_by_removal(retaining, &tree);
     let found: Vec<_> = retaining.graph.objects().map(|object| tree.immediate_dominator(object)).collect();
     assert_eq!(found, by_petgraph(retaining));
-    check_set(retaining, random);
+    check_sets(retaining, &tree, random);
 }
 
 #[test]
@@ -230,6 +241,112 @@ fn larger_random_heaps_have_the_dominators_that_petgraph_finds() {
         let found: Vec<_> = graph.objects().map(|object| tree.immediate_dominator(object)).collect();
         assert_eq!(found, by_petgraph(&Retaining::all(&graph)));
     }
+}
+
+#[test]
+fn sets_in_larger_random_heaps_retain_what_two_searches_find() {
+    let mut random = Random(19);
+    for _ in 0..60 {
+        let graph = Rows::random(&mut random, 20_000).graph();
+        let retaining = Retaining::all(&graph);
+        let (distances, tree) = distances_and_dominators(&retaining, &RootChoice::default());
+        for most in [3, 100, graph.object_count()] {
+            let members = 0..random.below(most);
+            let set: Vec<ObjectId> = members.map(|_| ObjectId::at(random.below(graph.object_count()))).collect();
+            let expected = retained_by_set(&retaining, roots(&graph), &set);
+            assert_eq!(retained_together(&retaining, (&distances, &tree), roots(&graph), &set), expected);
+        }
+    }
+}
+
+#[test]
+fn what_only_members_share_goes_with_them_and_what_others_hold_stays() {
+    let heap = heap(
+        "
+        root module app -> app
+        app: module .one -> one, .two -> two, .three -> three
+        one: Session .shared -> shared, .cycle -> a
+        two: Session .shared -> shared, .b -> b
+        three: T .b -> b
+        shared: dict ['x'] -> x
+        x: T .back -> a
+        a: T .next -> c
+        c: T .next -> a
+        b: T .y -> y
+        y: T .b -> b
+        ",
+    );
+    let graph = &heap.graph;
+    let retaining = Retaining::all(graph);
+    let (distances, tree) = distances_and_dominators(&retaining, &RootChoice::default());
+    let sessions: Vec<ObjectId> = graph.objects().filter(|&object| graph.type_name_of(object) == "Session").collect();
+    let together = retained_together(&retaining, (&distances, &tree), roots(graph), &sessions);
+    // both sessions, `shared`, `x`, and the cycle of `a` and `c`
+    assert_eq!((sessions.len(), together.objects), (2, 6));
+}
+
+#[test]
+fn a_walk_that_is_too_long_gives_way_to_a_search_from_the_roots() {
+    let rows = Rows::of(
+        MANY,
+        |row| match row {
+            _ if row == MANY - 1 => vec![MANY - 2],
+            _ => vec![(row + 1).min(MANY - 2)],
+        },
+        &[0, MANY - 1],
+    );
+    let graph = rows.graph();
+    let retaining = Retaining::all(&graph);
+    let (distances, tree) = distances_and_dominators(&retaining, &RootChoice::default());
+    let retained = |row: usize| retained_together(&retaining, (&distances, &tree), roots(&graph), &[ObjectId::at(row)]);
+    assert_eq!(retained(MANY - 1).objects, 1);
+    assert_eq!(retained(MANY / 2).objects, MANY as u64 / 2 - 2);
+}
+
+#[test]
+fn a_tree_and_distances_are_made_again_from_their_columns() {
+    let graph = Rows::random(&mut Random(23), 3_000).graph();
+    let (distances, tree) = distances_and_dominators(&Retaining::all(&graph), &RootChoice::default());
+    let DominatorColumns { positions, objects, dominators, counts, retained, wide_rows, wide_retained } =
+        tree.columns();
+    let copy = |column: &Column<u32>| column.iter().copied().collect::<Column<u32>>();
+    let again = Dominators::from_columns(DominatorColumns {
+        positions: copy(positions),
+        objects: copy(objects),
+        dominators: copy(dominators),
+        counts: copy(counts),
+        retained: copy(retained),
+        wide_rows: copy(wide_rows),
+        wide_retained: wide_retained.iter().copied().collect(),
+    });
+    assert_eq!(again, tree);
+    check_whole(&graph, &again);
+    let DistanceColumns { values, bases, reached } = distances.columns();
+    let columns = DistanceColumns { values: copy(values), bases: bases.clone(), reached: reached.clone() };
+    assert_eq!(Distances::from_columns(columns), distances);
+    let alone = Distances::search(&Retaining::all(&graph), &RootChoice::default());
+    assert_eq!(alone, distances);
+    assert_eq!(solve(&graph), tree);
+}
+
+/// Two roots hold lists that meet in an object of more than 4 GiB; what dominates it is as wide.
+#[test]
+fn sizes_of_four_gibibytes_and_more_are_kept_whole() {
+    let large = u64::from(u32::MAX);
+    let mut dump = String::from("{\"retainers\":1}\n");
+    for (row, (size, targets)) in
+        [(1, "[32,64]"), (large, "[48]"), (large - 1, "[80]"), (7, "[80]"), (5 * large, "[]"), (1, "[96]")]
+            .into_iter()
+            .enumerate()
+    {
+        let address = row * 16 + 16;
+        writeln!(dump, r#"{{"address":{address},"type":"T","size":{size},"refs":{targets}}}"#).unwrap();
+    }
+    dump.push_str("{\"root\":\"module\",\"name\":\"m\",\"object\":16}\n{\"end\":{\"objects\":6}}\n");
+    let heap = load(dump.as_bytes());
+    let tree = solve(&heap.graph);
+    let sizes: Vec<u64> = heap.graph.objects().map(|object| tree.retained_size(object)).collect();
+    assert_eq!(sizes, [7 * large + 7, 2 * large - 1, large - 1, 7, 5 * large, 0]);
 }
 
 #[test]
@@ -342,7 +459,7 @@ fn doubly_linked(count: usize) -> Rows {
 /// Solves a heap of many objects on a small stack and checks each object's immediate dominator.
 fn check_family(rows: &Rows, expected: impl Fn(usize) -> Holder) {
     let graph = rows.graph();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).stack_size(1 << 20).build().unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).stack_size(1 << 18).build().unwrap();
     let tree = pool.install(|| solve(&graph));
     for object in graph.objects() {
         assert_eq!(tree.immediate_dominator(object), Some(expected(object.index())));

@@ -23,7 +23,7 @@ use self::shape::Shapes;
 use self::tree::{ChainTree, choose_chains};
 use super::cut::{Freed, disjoint_ways, frees};
 use super::distances::{Distances, RootChoice};
-use super::dominators::{Dominators, Holder, SetSize, dominators, retained_by_set};
+use super::dominators::{Dominators, Holder, SetSize, distances_and_dominators, retained_together};
 use super::exclude::{ReferencePattern, matching_references};
 use super::holders::{KnownHolder, KnownHolders};
 use super::origin::package;
@@ -208,8 +208,12 @@ pub fn chains(heap: &Heap, selection: &Selection, options: &Options) -> Chains {
     positions.sort_unstable();
     positions.dedup();
     let retaining = Retaining::without(&heap.graph, &positions);
-    let distances = Distances::search(&retaining, &options.roots);
-    let dominators = options.retained.then(|| dominators(&retaining, options.roots.roots(&heap.graph)));
+    let (distances, dominators) = if options.retained {
+        let (distances, dominators) = distances_and_dominators(&retaining, &options.roots);
+        (distances, Some(dominators))
+    } else {
+        (Distances::search(&retaining, &options.roots), None)
+    };
     let search = Search { heap, retaining, distances, dominators, choice: &options.roots, holders: &options.holders };
     let types = search.answer_all(&selection.groups);
     let reachable = search.dominators.as_ref().map(|dominators| Retained {
@@ -367,8 +371,8 @@ impl Search<'_> {
 
     /// What the whole set retains, everything counted once.
     fn retained_by(&self, objects: &[ObjectId]) -> Option<Retained> {
-        self.dominators.as_ref()?;
-        Some(retained_by_set(&self.retaining, self.choice.roots(&self.heap.graph), objects).into())
+        let known = (&self.distances, self.dominators.as_ref()?);
+        Some(retained_together(&self.retaining, known, self.choice.roots(&self.heap.graph), objects).into())
     }
 
     fn retained_by_one(&self, dominators: &Dominators, object: ObjectId) -> Retained {

@@ -7,8 +7,8 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::analysis::marks::Marks;
 use super::open::OpenReferences;
+use crate::analysis::marks::Marks;
 use crate::analysis::retaining::Retaining;
 use crate::graph::ObjectId;
 

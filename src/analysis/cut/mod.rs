@@ -31,9 +31,9 @@ mod ways;
 pub use self::answer::{CutAnswer, CutReference, cut_answer};
 use self::flow::Network;
 pub use self::freed::{Freed, frees};
-use super::marks::Marks;
 pub use self::rule::uncuttable_by_rule;
 pub use self::ways::disjoint_ways;
+use super::marks::Marks;
 use super::retaining::Retaining;
 use crate::graph::ObjectId;
 

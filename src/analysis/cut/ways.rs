@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::analysis::marks::Marks;
 use super::open::OpenReferences;
+use crate::analysis::marks::Marks;
 use crate::analysis::retaining::Retaining;
 use crate::graph::ObjectId;
 

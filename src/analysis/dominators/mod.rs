@@ -21,7 +21,7 @@ mod set;
 mod sizes;
 mod tree;
 
-pub use set::{SetSize, retained_by_set};
+pub use set::{SetSize, retained_by_set, retained_together};
 
 use super::distances::{Distances, RootChoice};
 use super::marks::Marks;
@@ -106,10 +106,7 @@ pub fn dominators(retaining: &Retaining<'_>, roots: impl Iterator<Item = ObjectI
 pub fn distances_and_dominators(retaining: &Retaining<'_>, choice: &RootChoice) -> (Distances, Dominators) {
     let roots: Vec<ObjectId> = choice.roots(retaining.graph).collect();
     let leaves = retaining.leaves();
-    rayon::join(
-        || Distances::search_around(retaining, choice, &leaves),
-        || solve(retaining, &roots, &leaves),
-    )
+    rayon::join(|| Distances::search_around(retaining, choice, &leaves), || solve(retaining, &roots, &leaves))
 }
 
 fn solve(retaining: &Retaining<'_>, roots: &[ObjectId], leaves: &Marks) -> Dominators {
@@ -224,6 +221,20 @@ impl Dominators {
     /// dump order.
     pub fn top_down(&self) -> impl ExactSizeIterator<Item = ObjectId> + DoubleEndedIterator + '_ {
         self.columns.objects[1..].iter().copied().map(ObjectId)
+    }
+
+    /// Those of `set` that roots reach and that no other of them dominates, each once, in the order of
+    /// [`Dominators::top_down`].
+    fn topmost(&self, set: &[ObjectId]) -> Vec<ObjectId> {
+        let mut rows: Vec<usize> = set.iter().filter_map(|&object| self.row(object)).collect();
+        rows.sort_unstable();
+        let mut end = 0;
+        rows.retain(|&row| {
+            let is_topmost = row >= end;
+            end = end.max(row + self.columns.counts[row] as usize);
+            is_topmost
+        });
+        rows.into_iter().map(|row| ObjectId(self.columns.objects[row])).collect()
     }
 
     /// The row of an object that is reached.

@@ -94,7 +94,8 @@ impl Search<'_> {
         let forward = self.retaining.graph.forward();
         let rest = forward.row(object).get(followed as usize..)?;
         let counts = |place: usize| {
-            !self.retaining.excludes_any() || self.retaining.counts(forward.range(object).start + followed as usize + place)
+            !self.retaining.excludes_any()
+                || self.retaining.counts(forward.range(object).start + followed as usize + place)
         };
         let is_open = |(place, &target): (usize, &u32)| !self.closed.has(ObjectId(target)) && counts(place);
         let place = rest.iter().enumerate().position(is_open)?;

@@ -1,7 +1,7 @@
 //! How long do dominators and retained sizes take, beside a plain search of the same heap and petgraph's `simple_fast`?
 //!
 //! `cargo bench --bench dominators -- --objects 3000000`, and `--worst` for ten million objects each of heaps on which other
-//! algorithms are quadratic. Memory is looked at there, where no dump was loaded before: what loading frees would hide it.
+//! algorithms are quadratic. Memory is what is taken beyond the graph; what loading has freed and keeps is not in it.
 
 #![allow(clippy::print_stdout, reason = "a program that prints figures")]
 
@@ -18,7 +18,9 @@ use ::petgraph::graph::{DiGraph, NodeIndex};
 use clap::Parser;
 use measure::{Cost, Row, Settings, cost_of, peak_memory_of, print_table};
 use retainers::analysis::distances::{Distances, RootChoice};
-use retainers::analysis::dominators::{Dominators, Holder, dominators, retained_by_set};
+use retainers::analysis::dominators::{
+    Dominators, Holder, distances_and_dominators, dominators, retained_by_set, retained_together,
+};
 use retainers::analysis::retaining::Retaining;
 use retainers::graph::builder::RootRecord;
 use retainers::graph::{Damage, GraphBuilder, HeapGraph, ObjectId, ObjectTable, RootKind};
@@ -40,6 +42,9 @@ struct Arguments {
     /// A dump that is there already
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Only those of them whose name has this in it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    family: String,
     /// Objects in each of those
     #[arg(long, value_name = "N", default_value_t = WORST)]
     worst_objects: u32,
@@ -48,11 +53,12 @@ struct Arguments {
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> Outcome<()> {
-    let Arguments { settings, worst, file, worst_objects } = Arguments::parse();
+    let Arguments { settings, worst, file, family, worst_objects } = Arguments::parse();
     // what recursed would not survive
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).stack_size(1 << 20).build()?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).stack_size(1 << 18).build()?;
     if worst {
-        let rows = pool.install(|| FAMILIES.iter().map(|family| family.measure(worst_objects)).collect::<Outcome<_>>());
+        let chosen = FAMILIES.iter().filter(|known| known.what.contains(&family));
+        let rows = pool.install(|| chosen.map(|family| family.measure(worst_objects)).collect::<Outcome<_>>());
         print_family_rows(rows?);
         return Ok(());
     }
@@ -90,7 +96,7 @@ impl Best {
     }
 }
 
-fn roots(graph: &HeapGraph) -> impl Iterator<Item = ObjectId> + '_ {
+fn roots(graph: &HeapGraph) -> impl Iterator<Item = ObjectId> + Clone + '_ {
     graph.roots().iter().map(|root| root.object)
 }
 
@@ -99,6 +105,8 @@ fn compare(graph: &HeapGraph, runs: usize) {
     let (mut searching, mut solving) = (Best::new("search (distances)"), Best::new("dominators and retained sizes"));
     let (mut together, mut petgraph) = (Best::new("retained by a set"), Best::new("petgraph simple_fast"));
     let mut textbook = Best::new("textbook search, two arrays");
+    let mut from_tree = Best::new("the same from distances and tree");
+    let mut both = Best::new("distances and dominators at once");
     let choice = RootChoice::default();
     let set: Vec<ObjectId> = graph.objects().step_by(1_000).collect();
     let small = (graph.object_count() <= MOST_FOR_PETGRAPH).then(|| with_virtual_root(graph));
@@ -107,15 +115,19 @@ fn compare(graph: &HeapGraph, runs: usize) {
         let (theirs, _) = textbook.time(|| textbook_search(graph));
         assert!(graph.objects().all(|object| theirs[object.index()] == distances.order(object)), "distances");
         let tree = solving.time(|| dominators(&retaining, roots(graph)));
-        together.time(|| retained_by_set(&retaining, roots(graph), &set));
+        let by_search = together.time(|| retained_by_set(&retaining, roots(graph), &set));
+        let known = (&distances, &tree);
+        let from_known = from_tree.time(|| retained_together(&retaining, known, roots(graph), &set));
+        assert_eq!(from_known, by_search, "retained by a set");
+        assert!(both.time(|| distances_and_dominators(&retaining, &choice)).1 == tree, "dominators");
         if let Some(small) = small.as_ref().filter(|_| run == 0) {
             let root = NodeIndex::new(graph.object_count());
             let theirs = petgraph.time(|| simple_fast(small, root));
             check(graph, &tree, |object| theirs.immediate_dominator(NodeIndex::new(object.index())));
         }
     }
-    let rows = [searching, solving, together, textbook, petgraph];
-    let rows: Vec<Row> = rows.iter().filter_map(Best::row).map(|row| Row { memory: None, ..row }).collect();
+    let rows = [searching, solving, both, together, from_tree, textbook, petgraph];
+    let rows: Vec<Row> = rows.iter().filter_map(Best::row).collect();
     print_table(&rows);
     print_rates(graph, &rows);
 }
@@ -163,7 +175,7 @@ fn check(graph: &HeapGraph, tree: &Dominators, theirs: impl Fn(ObjectId) -> Opti
 
 #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
 fn print_rates(graph: &HeapGraph, rows: &[Row]) {
-    let [_, ours, _, _, others @ ..] = rows else { return };
+    let [_, ours, _, _, _, _, others @ ..] = rows else { return };
     let (objects, references) = (graph.object_count() as f64, graph.reference_count() as f64);
     let seconds = ours.cost.cpu.as_secs_f64();
     println!("\nours: {:.1} ns an object and reference", seconds * 1e9 / (objects + references));
@@ -181,7 +193,7 @@ struct Family {
     roots: fn(count: u32) -> Vec<u32>,
 }
 
-const FAMILIES: [Family; 9] = [
+const FAMILIES: [Family; 10] = [
     Family {
         what: "table: rows of one leaf and a shared one",
         references: |row, count, targets| match row {
@@ -246,6 +258,17 @@ const FAMILIES: [Family; 9] = [
             _ => targets.extend([0, count - 1]),
         },
         roots: |_| vec![0],
+    },
+    Family {
+        what: "layers of random references",
+        references: |row, count, targets| {
+            let layer = row / 64 * 64;
+            let mixed =
+                |place: u32| (row * 4 + place).wrapping_mul(0x9e37_79b9).rotate_left(15).wrapping_mul(0x85eb_ca6b);
+            let below = (0..4).map(|place| layer + 64 + (mixed(place) >> 26));
+            targets.extend(below.map(|target| target.min(count - 1)));
+        },
+        roots: |_| (0..64).collect(),
     },
     Family {
         what: "random references",

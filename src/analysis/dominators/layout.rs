@@ -16,6 +16,8 @@ pub(super) struct Layout {
     pub(super) positions: Column<u32>,
     /// Object of each row; the first has no meaning.
     pub(super) objects: Column<u32>,
+    /// Row of each row's immediate dominator, 0 for row 0.
+    pub(super) dominators: Column<u32>,
     /// How many rows the subtree of each row takes, itself included.
     pub(super) counts: Column<u32>,
 }
@@ -41,7 +43,8 @@ pub(super) fn lay_out(tree: Tree, holders: Column<u32>) -> Layout {
     let by_row = &mut counts[..];
     starts.iter().zip(&sizes[..]).for_each(|(&start, &size)| by_row[start as usize] = size);
     drop(sizes);
-    Layout { objects: in_order(&positions, counts.len()), positions, counts }
+    let (objects, dominators) = rayon::join(|| in_order(&positions, counts.len()), || dominators_of_rows(&counts));
+    Layout { positions, objects, dominators, counts }
 }
 
 /// How many objects each place dominates, leaves and itself included: c entries.
@@ -82,10 +85,8 @@ fn offsets(mut places: Column<u32>, sizes: &[u32], holders: &[u32], starts: &mut
 
 /// The objects by position.
 fn in_order(positions: &[u32], rows: usize) -> Column<u32> {
-    let mut column = Column::filled(1, u32::MAX);
-    column = if rows > 1 { Column::zeroed(rows) } else { column };
+    let mut column = Column::zeroed(rows);
     let objects = &mut column[..];
-    objects[0] = u32::MAX;
     for (object, &position) in positions.iter().enumerate() {
         if position != 0 {
             objects[position as usize] = number(object);
@@ -98,7 +99,7 @@ fn in_order(positions: &[u32], rows: usize) -> Column<u32> {
 ///
 /// In preorder it is the nearest of the row before and its dominators whose subtree is not yet full. Each is left once:
 /// O(n).
-pub(super) fn dominators_of_rows(counts: &[u32]) -> Column<u32> {
+fn dominators_of_rows(counts: &[u32]) -> Column<u32> {
     let mut column = Column::zeroed(counts.len());
     let dominators = &mut column[..];
     for row in 1..counts.len() {

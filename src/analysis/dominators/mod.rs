@@ -115,8 +115,7 @@ fn solve(retaining: &Retaining<'_>, roots: &[ObjectId], leaves: &Marks) -> Domin
     semidominators::find_semidominators(retaining, &mut search, &roots);
     let tree = Tree::new(search);
     let holders = leaves::holders(retaining, &tree, &roots);
-    let layout::Layout { positions, objects, counts } = layout::lay_out(tree, holders);
-    let dominators = layout::dominators_of_rows(&counts);
+    let layout::Layout { positions, objects, dominators, counts } = layout::lay_out(tree, holders);
     let sizes = sizes::retained_sizes(retaining.graph, &objects, &dominators);
     Dominators {
         columns: DominatorColumns {

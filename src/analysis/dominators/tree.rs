@@ -43,7 +43,7 @@ fn immediate_dominators(mut parents: Column<[u32; 2]>) -> Column<[u32; 2]> {
     let jumps = &mut jumps[..];
     for own in 1..rows.len() {
         let [parent, semidominator] = rows[own];
-        let dominator = climb(rows, parent, semidominator);
+        let dominator = if semidominator == 0 { 0 } else { climb(rows, parent, semidominator) };
         let first = rows[dominator as usize][1];
         // two equal jumps make one of twice their length
         rows[own] = if jumps[dominator as usize] == jumps[first as usize] {

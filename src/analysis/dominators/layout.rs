@@ -22,35 +22,36 @@ pub(super) struct Layout {
     pub(super) counts: Column<u32>,
 }
 
-/// Lays the tree out. `holders` has n entries: the place of each object's immediate dominator, or [`UNREACHED`].
+/// Lays the tree out. `holders` has n + 1 entries: the place of each object's immediate dominator, or [`UNREACHED`].
 ///
 /// Linear. First each object gets its offset from its dominator, for which only subtree sizes are needed; then dominators
 /// get their rows, from the top down, and all others theirs from them.
 pub(super) fn lay_out(tree: Tree, holders: Column<u32>) -> Layout {
-    let Tree { places, dominators } = tree;
-    let sizes = subtree_sizes(&places, &dominators, &holders);
-    let mut starts = Column::zeroed(sizes.len());
-    let mut positions = offsets(places, &sizes, &holders, &mut starts);
-    let starts = &mut starts[..];
+    let Tree { mut places, dominators, mut spare, mut spare_pairs } = tree;
+    let sizes = &mut spare[..];
+    let (starts, next) = bytemuck::cast_slice_mut(&mut spare_pairs).split_at_mut(sizes.len());
+    find_subtree_sizes(sizes, &places, &dominators, &holders);
+    find_offsets(&mut places, starts, next, sizes, &holders);
     dominators.iter().enumerate().skip(1).for_each(|(place, &above)| starts[place] += starts[above as usize]);
     drop(dominators);
+    let mut positions = places;
     positions.par_chunks_mut(PIECE).zip(holders.par_chunks(PIECE)).for_each(|(positions, holders)| {
         let reached = positions.iter_mut().zip(holders).filter(|(_, holder)| **holder != UNREACHED);
         reached.for_each(|(position, &holder)| *position += starts[holder as usize]);
     });
-    drop(holders);
-    let mut counts = Column::filled(sizes[0] as usize, 1);
+    let mut counts = holders;
+    counts.truncate(sizes[0] as usize);
+    counts.fill(1);
     let by_row = &mut counts[..];
-    starts.iter().zip(&sizes[..]).for_each(|(&start, &size)| by_row[start as usize] = size);
-    drop(sizes);
+    starts.iter().zip(sizes).for_each(|(&start, &mut size)| by_row[start as usize] = size);
+    drop((spare, spare_pairs));
     let (objects, dominators) = rayon::join(|| in_order(&positions, counts.len()), || dominators_of_rows(&counts));
     Layout { positions, objects, dominators, counts }
 }
 
 /// How many objects each place dominates, leaves and itself included: c entries.
-fn subtree_sizes(places: &[u32], dominators: &[u32], holders: &[u32]) -> Column<u32> {
-    let mut column = Column::filled(dominators.len(), 1);
-    let sizes = &mut column[..];
+fn find_subtree_sizes(sizes: &mut [u32], places: &[u32], dominators: &[u32], holders: &[u32]) {
+    sizes.fill(1);
     for (&place, &holder) in places.iter().zip(holders) {
         if place == 0 && holder != UNREACHED {
             sizes[holder as usize] += 1;
@@ -59,14 +60,13 @@ fn subtree_sizes(places: &[u32], dominators: &[u32], holders: &[u32]) -> Column<
     for place in (1..sizes.len()).rev() {
         sizes[dominators[place] as usize] += sizes[place];
     }
-    column
 }
 
-/// How far each object comes after its dominator: 1 for the first in dump order. Takes the column of the places; `starts`
-/// gets the same by place.
-fn offsets(mut places: Column<u32>, sizes: &[u32], holders: &[u32], starts: &mut [u32]) -> Column<u32> {
-    let mut next = Column::filled(sizes.len(), 1);
-    let next = &mut next[..];
+/// Replaces the place of each object by how far it comes after its dominator, 1 for the first in dump order; `starts` gets
+/// the same by place. `next` is room for c numbers.
+fn find_offsets(places: &mut [u32], starts: &mut [u32], next: &mut [u32], sizes: &[u32], holders: &[u32]) {
+    starts[0] = 0;
+    next.fill(1);
     for (place, &holder) in places.iter_mut().zip(holders) {
         if holder != UNREACHED {
             let offset = &mut next[holder as usize];
@@ -80,7 +80,6 @@ fn offsets(mut places: Column<u32>, sizes: &[u32], holders: &[u32], starts: &mut
             *place = own;
         }
     }
-    places
 }
 
 /// The objects by position.

@@ -16,12 +16,15 @@ const MANY: usize = 1 << 16;
 /// Referrers after which is looked for the first time whether they have nothing in common.
 const FEW: usize = 16;
 
-/// The place of each object's immediate dominator, n entries; [`UNREACHED`] for what no root reaches. O(n + m), in parallel.
+/// The place of each object's immediate dominator; [`UNREACHED`] for what no root reaches, and for one entry more than there
+/// are objects. O(n + m), in parallel.
 pub(super) fn holders(retaining: &Retaining<'_>, tree: &Tree, roots: &Marks) -> Column<u32> {
     let leaves = Leaves { retaining, places: &tree.places, roots, common: NearestCommon::new(tree) };
     let dominators = &tree.dominators[..];
-    let mut holders = Column::zeroed(retaining.graph.object_count());
-    holders.par_chunks_mut(PIECE).enumerate().for_each(|(piece, holders)| {
+    let count = retaining.graph.object_count();
+    let mut holders = Column::zeroed(count + 1);
+    holders[count] = UNREACHED;
+    holders[..count].par_chunks_mut(PIECE).enumerate().for_each(|(piece, holders)| {
         for (row, holder) in (piece * PIECE..).zip(holders) {
             *holder = match leaves.places[row] {
                 0 => leaves.holder(ObjectId::at(row)),

@@ -20,6 +20,8 @@ pub(super) struct DepthFirst {
     /// Number from which each number was entered, which is a smaller one; twice, the second as a bound for the number's
     /// semidominator. c entries.
     pub(super) parents: Column<[u32; 2]>,
+    /// At least c pairs without meaning, to be used again.
+    pub(super) spare: Column<[u32; 2]>,
 }
 
 /// Searches from `roots`, in their order, along references in dump order. O(n + m) time; beside the result, at most 8 bytes
@@ -44,7 +46,7 @@ pub(super) fn search(retaining: &Retaining<'_>, roots: &[ObjectId], leaves: &Mar
     let entered = search.last as usize + 1;
     objects.truncate(entered);
     parents.truncate(entered);
-    DepthFirst { numbers, objects, parents }
+    DepthFirst { numbers, objects, parents, spare: path }
 }
 
 struct Search<'a> {

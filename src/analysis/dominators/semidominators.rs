@@ -11,7 +11,6 @@ use super::search::DepthFirst;
 use crate::analysis::marks::Marks;
 use crate::analysis::retaining::Retaining;
 use crate::graph::ObjectId;
-use crate::graph::column::Column;
 
 /// Numbers that one task looks at.
 const PIECE: usize = 1 << 14;
@@ -19,9 +18,10 @@ const PIECE: usize = 1 << 14;
 /// Puts the semidominator of each number beside its parent. `roots` are semidominated by the virtual root, 0.
 ///
 /// The referrers are read in parallel; only those with larger numbers (cross and back references, a fifth of all) are left
-/// for the sequential part, which takes O(m log n). Meanwhile 8 bytes a number and 4 such a referrer.
+/// for the sequential part, which takes O(m log n). Meanwhile 4 bytes such a
+/// referrer, and 8 each number that has any.
 pub(super) fn find_semidominators(retaining: &Retaining<'_>, search: &mut DepthFirst, roots: &Marks) {
-    let DepthFirst { numbers, objects, parents } = search;
+    let DepthFirst { numbers, objects, parents, spare } = search;
     let reading = Reading { retaining, numbers, objects, roots };
     let pieces: Vec<Later> = parents
         .par_chunks_mut(PIECE)
@@ -31,9 +31,9 @@ pub(super) fn find_semidominators(retaining: &Retaining<'_>, search: &mut DepthF
     if pieces.iter().all(|later| later.degrees.is_empty()) {
         return;
     }
-    let mut links: Column<[u32; 2]> = Column::zeroed(parents.len());
+    let links = &mut spare[..parents.len()];
     links.copy_from_slice(parents);
-    let mut forest = Forest { links: &mut links, path: Vec::new() };
+    let mut forest = Forest { links, path: Vec::new() };
     let semidominators = &mut parents[..];
     for later in pieces.into_iter().rev() {
         for (number, referrers) in later.rows_from_last() {

@@ -16,28 +16,30 @@ pub(super) struct Tree {
     pub(super) places: Column<u32>,
     /// Place of the immediate dominator of each place, a smaller one; 0 for 0.
     pub(super) dominators: Column<u32>,
+    /// c numbers without meaning, to be used again: fresh memory costs as much as what is done in it.
+    pub(super) spare: Column<u32>,
+    /// c pairs likewise.
+    pub(super) spare_pairs: Column<[u32; 2]>,
 }
 
 impl Tree {
     /// The tree of what was found depth first, with the semidominators beside the parents. O(c log c) and O(n).
     pub(super) fn new(search: DepthFirst) -> Self {
-        let DepthFirst { numbers: mut places, objects, parents } = search;
-        drop(objects);
-        let mut rows = immediate_dominators(parents);
-        let dominators = number_in_preorder(&mut rows);
-        // each row is a dominator and a place now
-        let rows = &rows[..];
+        let DepthFirst { numbers: mut places, objects: mut spare, parents: mut column, spare: links } = search;
+        drop(links);
+        let rows = &mut column[..];
+        find_immediate_dominators(rows);
+        let dominators = number_in_preorder(rows, &mut spare);
         places.par_chunks_mut(1 << 14).for_each(|places| {
             places.iter_mut().filter(|place| **place != 0).for_each(|place| *place = rows[*place as usize][1]);
         });
-        Self { places, dominators }
+        Self { places, dominators, spare, spare_pairs: column }
     }
 }
 
-/// The immediate dominator of each number, a smaller one, from its parent and its semidominator; and beside it another
+/// Replaces the parent and the semidominator of each number by its immediate dominator, a smaller number, and another
 /// dominator, further up or the same.
-fn immediate_dominators(mut parents: Column<[u32; 2]>) -> Column<[u32; 2]> {
-    let rows = &mut parents[..];
+fn find_immediate_dominators(rows: &mut [[u32; 2]]) {
     // a jump passes 2^k − 1 dominators; this is k
     let mut jumps: Column<u8> = Column::zeroed(rows.len());
     let jumps = &mut jumps[..];
@@ -54,7 +56,6 @@ fn immediate_dominators(mut parents: Column<[u32; 2]>) -> Column<[u32; 2]> {
             [dominator, dominator]
         };
     }
-    parents
 }
 
 /// The nearest of `number` and its dominators that is at most `bound`.
@@ -69,10 +70,9 @@ fn climb(rows: &[[u32; 2]], mut number: u32, bound: u32) -> u32 {
 
 /// Puts the place of each number in the preorder of the tree beside its dominator; siblings are in order of number. Returns
 /// the place of the immediate dominator of each place.
-fn number_in_preorder(rows: &mut [[u32; 2]]) -> Column<u32> {
+fn number_in_preorder(rows: &mut [[u32; 2]], next: &mut [u32]) -> Column<u32> {
     // the size of each subtree; then the place of the next below it
-    let mut next: Column<u32> = Column::filled(rows.len(), 1);
-    let next = &mut next[..];
+    next.fill(1);
     for own in (1..rows.len()).rev() {
         next[rows[own][0] as usize] += next[own];
     }

@@ -530,3 +530,42 @@ fn a_list_whose_tail_shares_objects_with_a_root_is_not_quadratic() {
         check_family(&rows, |row| if row == 0 || row >= length { Holder::Root } else { held_by(row - 1) });
     }
 }
+
+/// Rows 0 and 1 hold every other row each; those all refer to the last one.
+#[test]
+fn a_constant_with_many_referrers_hangs_below_what_they_share() {
+    let last = MANY - 1;
+    let references = |row: usize| match row {
+        0 | 1 => (row + 2..last).step_by(2).collect(),
+        _ if row == last => vec![],
+        _ => vec![last],
+    };
+    let rows = Rows::of(MANY, references, &[0, 1]);
+    let holder = |row: usize| if row < 2 { Holder::Root } else { held_by(row % 2) };
+    check_family(&rows, |row| if row == last { Holder::Root } else { holder(row) });
+    let graph = rows.graph();
+    let position = |row: usize| graph.forward().range(ObjectId::at(row)).start;
+    let of_the_second: Vec<usize> = (3..last).step_by(2).map(position).collect();
+    let retaining = Retaining::without(&graph, &of_the_second);
+    let tree = dominators(&retaining, roots(&graph));
+    for object in graph.objects() {
+        let expected = if object.index() == last { held_by(0) } else { holder(object.index()) };
+        assert_eq!(tree.immediate_dominator(object), Some(expected));
+    }
+}
+
+/// Layers of 64 objects, each of which refers to four of the next one.
+#[test]
+fn layers_of_random_references_have_the_dominators_that_petgraph_finds() {
+    let count = MANY / 4;
+    let mut random = Random(29);
+    let mut references = vec![Vec::new(); count];
+    for (row, targets) in references.iter_mut().enumerate() {
+        targets.extend((0..4).map(|_| (row / 64 * 64 + 64 + random.below(64)).min(count - 1)));
+    }
+    let graph = Rows { references, roots: (0..64).collect() }.graph();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).stack_size(1 << 18).build().unwrap();
+    let tree = pool.install(|| solve(&graph));
+    let found: Vec<_> = graph.objects().map(|object| tree.immediate_dominator(object)).collect();
+    assert_eq!(found, by_petgraph(&Retaining::all(&graph)));
+}

@@ -43,22 +43,32 @@ pub struct Class {
     pub names: Names,
     /// What records say of a value.
     pub shown: Shown,
+    /// Whether its objects are roots.
+    pub is_root: bool,
 }
 
 const fn plain(name: &'static str, size: u32, shown: Shown) -> Class {
-    Class { module: "builtins", name, size, item_size: 0, names: Names::Positions, shown }
+    Class { module: "builtins", name, size, item_size: 0, names: Names::Positions, shown, is_root: false }
 }
 
 const fn container(name: &'static str, size: u32, item_size: u32, names: Names) -> Class {
-    Class { module: "builtins", name, size, item_size, names, shown: Shown::Length }
+    Class { module: "builtins", name, size, item_size, names, shown: Shown::Length, is_root: false }
 }
 
 const fn record(module: &'static str, name: &'static str, size: u32, fields: &'static [&'static str]) -> Class {
-    Class { module, name, size, item_size: 0, names: Names::Fields(fields), shown: Shown::Nothing }
+    Class { module, name, size, item_size: 0, names: Names::Fields(fields), shown: Shown::Nothing, is_root: false }
 }
 
 const fn named(name: &'static str, size: u32, fields: &'static [&'static str]) -> Class {
-    Class { module: "builtins", name, size, item_size: 0, names: Names::Fields(fields), shown: Shown::Name }
+    Class {
+        module: "builtins",
+        name,
+        size,
+        item_size: 0,
+        names: Names::Fields(fields),
+        shown: Shown::Name,
+        is_root: false,
+    }
 }
 
 /// `None`, and what stands for other constants.
@@ -70,8 +80,7 @@ pub static INT: Class = plain("int", 28, Shown::Integer);
 /// Numbers with a fraction.
 pub static FLOAT: Class = plain("float", 24, Shown::Float);
 /// Text of one byte a character.
-pub static STR: Class =
-    Class { module: "builtins", name: "str", size: 49, item_size: 1, names: Names::Positions, shown: Shown::Text };
+pub static STR: Class = Class { item_size: 1, ..plain("str", 49, Shown::Text) };
 /// Code and line tables.
 pub static BYTES: Class = plain("bytes", 133, Shown::Nothing);
 /// A mapping.
@@ -81,7 +90,7 @@ pub static LIST: Class = container("list", 56, 8, Names::Positions);
 /// A tuple.
 pub static TUPLE: Class = container("tuple", 40, 8, Names::Positions);
 /// A module.
-pub static MODULE: Class = named("module", 72, &["__dict__"]);
+pub static MODULE: Class = Class { is_root: true, ..named("module", 72, &["__dict__"]) };
 /// A type.
 pub static TYPE: Class = named("type", 1064, &["__dict__", "__mro__", "__base__"]);
 /// A function.
@@ -163,4 +172,10 @@ pub static ROWS: [Class; 24] = [
     row("Stock"),
     row("Supplier"),
     row("Voucher"),
+];
+
+/// The objects of a worst case: those that are no roots, and those that are.
+pub static CELLS: [Class; 2] = [
+    Class { module: "worst", ..plain("Cell", 48, Shown::Nothing) },
+    Class { is_root: true, ..plain("module", 48, Shown::Nothing) },
 ];

@@ -33,11 +33,6 @@ impl Part {
         self.classes.len()
     }
 
-    /// How many references they have.
-    pub fn reference_count(&self) -> usize {
-        self.references.len()
-    }
-
     fn push(&mut self, class: &'static Class, length: usize, address: u64, is_base: bool) -> Object {
         self.classes.push(class);
         self.lengths.push(if class.shown == Shown::Text { u32::try_from(length).unwrap_or(0) } else { 0 });
@@ -81,6 +76,11 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// An object without texts, of whose referrers nothing is known.
+    pub fn bare(class: &'static Class, address: u64, references: &'a [(u32, u64)], texts: &'a Texts) -> Self {
+        Self { class, address, count: 0, characters: 0, references, texts }
+    }
+
     /// The addresses that it refers to, in order.
     pub fn targets(&self) -> impl ExactSizeIterator<Item = u64> + 'a {
         self.references.iter().map(|(_, target)| *target)

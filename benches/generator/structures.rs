@@ -13,7 +13,7 @@ const SMALL_INTEGERS: usize = 262;
 /// Indexes in the base, whose items lie all over the heap.
 const INDEXES: usize = 16;
 /// Rows in a hundred that stand in an index.
-const INDEXED: usize = 4;
+const INDEXED: usize = 35;
 /// Nested documents are at most this deep.
 const DOCUMENT_DEPTH: usize = 3;
 /// Functions of a module.

@@ -1,125 +1,64 @@
-//! What the benchmarks share: their arguments, the dump, costs of processes, and the table.
-//!
-//! Each contender runs in a process of its own, all of them in turn, and the smallest of several runs counts: time of the
-//! processor because machines are shared, memory because no contender then inherits what another left behind.
+//! What benchmarks measure with: time of the processor, which counts because machines are shared; memory, as anonymous pages
+//! that are there; and dumps in files that go when they are done.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::generator::{Census, Format, Plan};
+use crate::generator::{Census, Plan};
 
-/// Arguments of all benchmarks.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Settings {
-    /// Objects of the heap
-    #[arg(long, value_name = "N", default_value_t = 300_000)]
-    objects: usize,
-    /// Sessions that leak; by default one to 3000 objects
-    #[arg(long, value_name = "N")]
-    sessions: Option<usize>,
-    /// Another number makes another heap
-    #[arg(long, value_name = "N", default_value_t = 42)]
-    seed: u64,
-    /// Format of the dump
-    #[arg(long, value_enum, default_value_t = Format::JsonLines)]
-    pub format: Format,
-    /// Leave the names of references out
-    #[arg(long)]
-    no_names: bool,
-    /// Runs of each contender, of which the best counts
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub runs: usize,
-    /// Threads of ours; 0 for one a core
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub threads: usize,
-    /// Where the dump is written, for as long as it is needed
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-    /// Do not remove the dump
-    #[arg(long)]
-    keep: bool,
-    /// Only write the dump, to this file
-    #[arg(long, value_name = "FILE")]
-    write: Option<PathBuf>,
-    /// Passed by `cargo bench`
-    #[arg(long, hide = true)]
-    bench: bool,
-}
+/// How often memory is looked at.
+const SAMPLE: Duration = Duration::from_millis(5);
 
-impl Settings {
-    /// The heap.
-    pub fn plan(&self) -> Plan {
-        Plan {
-            objects: self.objects,
-            sessions: self.sessions.unwrap_or((self.objects / 3_000).max(10)),
-            seed: self.seed,
-            format: self.format,
-            has_names: !self.no_names,
-        }
-    }
+/// A file that goes when this does.
+#[derive(Debug)]
+pub struct TemporaryFile(PathBuf);
 
-    /// Writes the dump; `None` when that was all that was asked for.
-    pub fn dump(&self) -> io::Result<Option<Dump>> {
-        let directory = self.dir.clone().unwrap_or_else(std::env::temp_dir);
-        let name = format!("retainers-bench-{}.json", std::process::id());
-        let path = self.write.clone().unwrap_or_else(|| directory.join(name));
-        let (census, cost) = cost_of(|| write(&self.plan(), &path));
-        let dump = Dump { census: census?, path, is_kept: self.keep || self.write.is_some() };
-        println!("{}\nwritten in {:.2} CPU s", dump.summary()?, cost.cpu.as_secs_f64());
-        Ok(self.write.is_none().then_some(dump))
+impl TemporaryFile {
+    /// A name of this process in `directory`.
+    pub fn new(directory: &Path, name: &str) -> Self {
+        Self(directory.join(format!("retainers-bench-{}-{name}", std::process::id())))
     }
 }
 
-fn write(plan: &Plan, path: &Path) -> io::Result<Census> {
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    let census = plan.write(&mut out)?;
-    out.flush()?;
-    Ok(census)
+impl Deref for TemporaryFile {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
 }
 
-/// A dump in a file, which goes when this does.
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        // the directory for temporary files is cleaned by others, should this fail
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A generated dump in a file.
 #[derive(Debug)]
 pub struct Dump {
     /// What is in it.
     pub census: Census,
     /// Where it is.
-    pub path: PathBuf,
-    is_kept: bool,
+    pub file: TemporaryFile,
 }
 
 impl Dump {
+    /// Writes a dump into `directory`.
+    pub fn write(plan: &Plan, directory: &Path, name: &str) -> io::Result<Self> {
+        let file = TemporaryFile::new(directory, name);
+        Ok(Self { census: plan.write_file(&file)?, file })
+    }
+
     /// How many bytes it has.
     pub fn bytes(&self) -> io::Result<u64> {
-        fs::metadata(&self.path).map(|metadata| metadata.len())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-    fn summary(&self) -> io::Result<String> {
-        let Census { objects, references, leaves, single, most } = self.census;
-        let share = |part: usize, whole: usize| 100.0 * part as f64 / whole as f64;
-        Ok(format!(
-            "{}: {objects} objects, {references} references ({:.2} an object), {:.1} MB\n\
-             {:.0} % refer to nothing, {:.0} % have one referrer, {:.0} % of the references lead to `None`",
-            self.path.display(),
-            references as f64 / objects as f64,
-            self.bytes()? as f64 / 1e6,
-            share(leaves, objects),
-            share(single, objects),
-            share(most, references),
-        ))
-    }
-}
-
-impl Drop for Dump {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            // the directory for temporary files is cleaned by others, should this fail
-            let _ = fs::remove_file(&self.path);
-        }
+        fs::metadata(&*self.file).map(|metadata| metadata.len())
     }
 }
 
@@ -155,6 +94,12 @@ pub fn cost_of_command(command: &mut Command) -> io::Result<Option<(String, Cost
     }
 }
 
+/// Whether the command can keep an index beside a dump: other runs must then be told not to.
+pub fn command_has_index() -> io::Result<bool> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_retainers"));
+    Ok(command.args(["help", "index"]).output()?.status.success())
+}
+
 fn measured<T>(who: Who, work: impl FnOnce() -> T) -> (T, Cost) {
     let (cpu, start) = (cpu_time(who), Instant::now());
     let result = work();
@@ -187,7 +132,7 @@ fn cpu_time(_: Who) -> Duration {
     Duration::ZERO
 }
 
-/// Runs `work` and returns by how many bytes the anonymous memory of this process grew at most, looked at every 10 ms.
+/// Runs `work` and returns by how many bytes the anonymous memory of this process grew at most, looked at every 5 ms.
 /// Pages of mapped files do not count. 0 where `/proc` does not say.
 pub fn peak_memory_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = anonymous_memory();
@@ -197,7 +142,7 @@ pub fn peak_memory_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
         scope.spawn(|| {
             while !is_done.load(Ordering::Relaxed) {
                 look();
-                std::thread::sleep(Duration::from_millis(10));
+                std::thread::sleep(SAMPLE);
             }
         });
         let result = work();
@@ -208,33 +153,17 @@ pub fn peak_memory_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (result, peak.into_inner() - before)
 }
 
+/// Runs `work` and returns by how many bytes the anonymous memory of this process has grown at its end.
+pub fn held_memory_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = anonymous_memory();
+    let result = work();
+    (result, anonymous_memory().saturating_sub(before))
+}
+
 /// `RssAnon` of this process in bytes.
 fn anonymous_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kibibytes.unwrap_or(0) * 1024
-}
-
-/// A line of the table.
-#[derive(Debug)]
-pub struct Row {
-    /// What was run.
-    pub what: String,
-    /// Its best run.
-    pub cost: Cost,
-    /// Its peak memory in bytes, where that was looked at.
-    pub memory: Option<u64>,
-}
-
-/// Prints costs, and the processor time of each as a multiple of the first row's.
-#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-pub fn print_table(rows: &[Row]) {
-    println!("\n{:<34} {:>9} {:>9} {:>9} {:>11}", "what", "CPU s", "wall s", "to first", "memory MB");
-    let first = rows.first().map_or(0.0, |row| row.cost.cpu.as_secs_f64());
-    for Row { what, cost, memory } in rows {
-        let (cpu, wall) = (cost.cpu.as_secs_f64(), cost.wall.as_secs_f64());
-        let memory = memory.map_or_else(|| "-".to_owned(), |bytes| format!("{:.1}", bytes as f64 / 1e6));
-        println!("{what:<34} {cpu:>9.3} {wall:>9.3} {:>9.2} {memory:>11}", cpu / first);
-    }
 }

@@ -125,6 +125,20 @@ impl Found {
     }
 }
 
+/// How often a process does what is short beside loading the dump.
+const REPEATS: usize = 3;
+
+/// The best of several runs, and the result of the last.
+fn best_cost_of<T>(work: impl Fn() -> T) -> (T, Cost) {
+    let (mut result, mut best) = cost_of(&work);
+    for _ in 1..REPEATS {
+        drop(result);
+        let (next, cost) = cost_of(&work);
+        (result, best) = (next, best.least(cost));
+    }
+    (result, best)
+}
+
 /// Runs a task in this process.
 pub fn run(task: Task, file: &Path, threads: usize, plan: &Plan) -> Outcome<Found> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
@@ -308,7 +322,7 @@ fn resolution(file: &Path, is_ours: bool) -> Outcome<Found> {
 }
 
 fn search(graph: &HeapGraph) -> Found {
-    let (distances, cost) = cost_of(|| Distances::search(&Retaining::all(graph), &RootChoice::default()));
+    let (distances, cost) = best_cost_of(|| Distances::search(&Retaining::all(graph), &RootChoice::default()));
     let digest = digest_of_distances(graph, |object| distances.distance(object));
     Found { digest, ..Found::of(graph) }.at(cost)
 }
@@ -332,7 +346,7 @@ fn textbook_search(graph: &HeapGraph) -> Found {
         }
         (distances, parents)
     };
-    let ((distances, parents), cost) = cost_of(search);
+    let ((distances, parents), cost) = best_cost_of(search);
     black_box(parents);
     let distance = |object: ObjectId| Some(distances[object.index()]).filter(|&distance| distance != UNREACHED);
     Found { digest: digest_of_distances(graph, distance), ..Found::of(graph) }.at(cost)
@@ -344,13 +358,13 @@ fn digest_of_distances(graph: &HeapGraph, distance: impl Fn(ObjectId) -> Option<
 }
 
 fn solve(graph: &HeapGraph) -> Found {
-    let ((tree, memory), cost) = cost_of(|| peak_memory_of(|| dominators(&Retaining::all(graph), roots(graph))));
+    let ((tree, memory), cost) = best_cost_of(|| peak_memory_of(|| dominators(&Retaining::all(graph), roots(graph))));
     black_box(tree);
     Found { memory, ..Found::of(graph) }.at(cost)
 }
 
 fn digest_of_dominators(graph: &HeapGraph) -> Found {
-    let (tree, cost) = cost_of(|| dominators(&Retaining::all(graph), roots(graph)));
+    let (tree, cost) = best_cost_of(|| dominators(&Retaining::all(graph), roots(graph)));
     let digest = graph.objects().fold(0, |sum, object| {
         let holder = tree.immediate_dominator(object).map(|holder| match holder {
             Holder::Root => graph.object_count(),
@@ -371,7 +385,7 @@ fn petgraph(graph: &HeapGraph) -> Found {
         theirs.extend_with_edges(graph.referents(object).map(|target| (node(object), node(target))));
     }
     theirs.extend_with_edges(roots(graph).map(|object| (root, node(object))));
-    let (tree, cost) = cost_of(|| simple_fast(&theirs, root));
+    let (tree, cost) = best_cost_of(|| simple_fast(&theirs, root));
     let digest = graph.objects().fold(0, |sum, object| {
         let holder = tree.immediate_dominator(node(object));
         mixed(sum ^ holder.map_or(u64::MAX, |holder| holder.index() as u64))

@@ -14,6 +14,8 @@ pub enum Format {
     Lines,
     /// Meliae's: one object a line, references in its order and without names
     Meliae,
+    /// Midden's: one object a line, keys before values, without names
+    Midden,
     /// Records as people write them by hand, in one JSON array
     Records,
     /// The same, each key on a line of its own
@@ -44,14 +46,14 @@ impl Format {
     /// The passes over the heap.
     pub fn passes(self) -> &'static [Pass] {
         match self {
-            Self::Lines | Self::Meliae | Self::Records | Self::RecordsPretty => &[Pass::Records],
+            Self::Lines | Self::Meliae | Self::Midden | Self::Records | Self::RecordsPretty => &[Pass::Records],
             Self::JsonGraph1 | Self::JsonGraph | Self::NodeLink => &[Pass::Nodes, Pass::Edges],
         }
     }
 
     /// Whether an object is a line.
     pub fn is_lines(self) -> bool {
-        matches!(self, Self::Lines | Self::Meliae)
+        matches!(self, Self::Lines | Self::Meliae | Self::Midden)
     }
 
     /// Lines that must stand at the beginning, and at the end.
@@ -63,7 +65,7 @@ impl Format {
     fn start(self, pass: Pass) -> &'static str {
         match (self, pass) {
             (Self::Lines, _) => HEADER,
-            (Self::Meliae, _) => "",
+            (Self::Meliae | Self::Midden, _) => "",
             (Self::Records | Self::RecordsPretty, _) => "[\n",
             (Self::NodeLink, Pass::Edges) => "\n],\"links\":[\n",
             (Self::NodeLink, _) => "{\"directed\":true,\"multigraph\":true,\"graph\":{},\"nodes\":[\n",
@@ -107,7 +109,7 @@ impl<'a, W: Write> Output<'a, W> {
                 self.out,
                 "{{\"end\":{{\"objects\":{objects},\"references\":{references},\"roots\":{roots}}}}}"
             ),
-            Format::Meliae => Ok(()),
+            Format::Meliae | Format::Midden => Ok(()),
             Format::Records | Format::RecordsPretty => self.out.write_all(b"\n]\n"),
             Format::JsonGraph1 | Format::JsonGraph => self.out.write_all(b"\n]}}\n"),
             Format::NodeLink => self.out.write_all(b"\n]}\n"),
@@ -119,6 +121,7 @@ impl<'a, W: Write> Output<'a, W> {
         match (pass, self.format) {
             (Pass::Records, Format::Lines) => self.line(object),
             (Pass::Records, Format::Meliae) => self.meliae_line(object),
+            (Pass::Records, Format::Midden) => self.midden_line(object),
             (Pass::Records, _) => self.record(object),
             (Pass::Nodes, _) => self.node(object),
             (Pass::Edges, _) => {
@@ -167,6 +170,27 @@ impl<'a, W: Write> Output<'a, W> {
             }
         }
         self.out.write_all(b"]}\n")
+    }
+
+    /// Dictionaries are key, value, key, value; a module's name is in its value.
+    fn midden_line(&mut self, object: View<'_>) -> io::Result<()> {
+        let Class { module, name, .. } = object.class;
+        write!(self.out, "{{\"id\": {}, \"type\": \"{module}.{name}\", \"references\": [", object.address)?;
+        let targets: Vec<u64> = object.targets().collect();
+        match object.class.names {
+            Names::Fields(_) | Names::Positions => self.targets(targets.into_iter(), ", ")?,
+            Names::Entries => {
+                let (values, keys) = targets.split_at(targets.len() / 2);
+                self.targets(keys.iter().zip(values).flat_map(|(key, value)| [*key, *value]), ", ")?;
+            }
+        }
+        write!(self.out, "], \"size\": {}", object.size())?;
+        match object.text() {
+            Some(text) if object.class.is_root => write!(self.out, ", \"value\": \"module {text}\"")?,
+            Some(text) => write!(self.out, ", \"value\": \"{text}\"")?,
+            None => {}
+        }
+        self.out.write_all(b"}\n")
     }
 
     fn record(&mut self, object: View<'_>) -> io::Result<()> {

@@ -13,7 +13,10 @@ const SMALL_INTEGERS: usize = 262;
 /// Indexes in the base, whose items lie all over the heap.
 const INDEXES: usize = 16;
 /// Rows in a hundred that stand in an index.
-const INDEXED: usize = 35;
+const INDEXED: usize = 10;
+/// Rows in a hundred that refer to a parent, and how far back it is at most.
+const WITH_PARENT: usize = 40;
+const PARENT_REACH: usize = 1_000;
 /// Nested documents are at most this deep.
 const DOCUMENT_DEPTH: usize = 3;
 /// Functions of a module.
@@ -203,8 +206,12 @@ impl Maker {
         let (id, email) = (self.world.object(&INT, 0), self.text());
         let (status, active) =
             (self.constants.words[self.random.below(17)], self.constants.booleans[self.random.below(2)]);
-        let has_parent = !recent.is_empty() && self.random.chance(15);
-        let parent = if has_parent { recent[self.random.below(recent.len())] } else { self.constants.none };
+        let has_parent = !recent.is_empty() && self.random.chance(WITH_PARENT);
+        let parent = if has_parent {
+            recent[recent.len() - 1 - self.random.below(recent.len().min(PARENT_REACH))]
+        } else {
+            self.constants.none
+        };
         self.world.refer_all(row, &[state, id, email, status, active, parent, tags, history]);
         self.world.refer_all(row, &self.constants.words[3..6]);
         self.world.refer_all(row, &[self.constants.none; 9]);

@@ -139,15 +139,16 @@ pub fn peak_memory_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let (is_done, peak) = (AtomicBool::new(false), AtomicU64::new(before));
     let look = || peak.fetch_max(anonymous_memory(), Ordering::Relaxed);
     let result = std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let sampler = scope.spawn(|| {
             while !is_done.load(Ordering::Relaxed) {
                 look();
-                std::thread::sleep(SAMPLE);
+                std::thread::park_timeout(SAMPLE);
             }
         });
         let result = work();
         look();
         is_done.store(true, Ordering::Relaxed);
+        sampler.thread().unpark();
         result
     });
     (result, peak.into_inner() - before)

@@ -219,7 +219,9 @@ pub const BARS: [Definition; 18] = [
                 ratio(contest, 18, "10⁸ objects, 2 threads ÷ md5sum, wall", WHOLE_BY_TWO, MD5, PROCESS_WALL, wall),
                 per_object(contest, 18, "  bytes an object", WHOLE_BY_TWO, None, bytes),
             ];
-            rows.iter_mut().filter(|_| !is_huge).for_each(|row| row.figure = None);
+            for row in rows.iter_mut().filter(|_| !is_huge) {
+                *row = Row { ours: shown(None), other: shown(None), figure: None, ..row.clone() };
+            }
             Ok(rows)
         },
     },
@@ -285,7 +287,9 @@ fn shown(value: Option<(f64, &str)>) -> String {
 fn per_object(contest: &Contest, number: u8, what: &str, ours: Contender, other: Option<Contender>, bar: Bar) -> Row {
     let bytes = |contender| contest.best(contender).map(|best| real(best.found.memory) / count(best.found.objects));
     let (figure, other) = (bytes(ours), other.and_then(bytes));
-    let ours = contest.best(ours).map(|best| MEMORY(&best));
+    let total = contest.best(ours).map(|best| MEMORY(&best));
+    // of two, both are shown to an object
+    let ours = if other.is_some() { figure.map(|bytes| (bytes, "B")) } else { total };
     Row { number, what: what.to_owned(), ours: shown(ours), other: shown(other.map(|bytes| (bytes, "B"))), figure, bar }
 }
 

@@ -12,11 +12,13 @@ use super::scan::Scanner;
 /// Longest text of a step.
 const LONGEST: usize = 32;
 /// Steps that are remembered; a dump that needs more is read the general way.
-const MOST_STEPS: usize = 128;
+const MOST_STEPS: usize = 254;
 /// Steps that are known to follow a step.
 const FOLLOWERS: usize = 6;
-/// No step.
-const NONE: u8 = u8::MAX;
+/// The place of what comes before the first step.
+const START: u8 = 254;
+/// The place of what no text is like.
+const NONE: u8 = 255;
 /// Records that may be read the general way for learning, whatever comes of it.
 const LESSONS: u64 = 1 << 10;
 /// Records read by what was learned, for each that may be learned from beyond that.
@@ -41,6 +43,8 @@ enum Value {
     Word,
     /// Nothing: the line is over.
     End,
+    /// Nothing: this is no step.
+    Nothing,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +61,9 @@ struct Step {
 /// What the records of a piece of a dump look like.
 #[derive(Debug)]
 pub struct Learned {
-    steps: Vec<Step>,
-    first: [u8; FOLLOWERS],
+    /// By number, which always is one.
+    steps: Box<[Step; 256]>,
+    count: usize,
     recognised: u64,
     lessons: u64,
     beginning: Beginning,
@@ -66,7 +71,14 @@ pub struct Learned {
 
 impl Default for Learned {
     fn default() -> Self {
-        Self { steps: Vec::new(), first: [NONE; FOLLOWERS], recognised: 0, lessons: 0, beginning: Beginning::default() }
+        let nothing = Step {
+            text: [u64::from_le_bytes([b'\n'; 8]); LONGEST / 8],
+            mask: [u64::MAX; LONGEST / 8],
+            length: 0,
+            value: Value::Nothing,
+            followers: [NONE; FOLLOWERS],
+        };
+        Self { steps: Box::new([nothing; 256]), count: 0, recognised: 0, lessons: 0, beginning: Beginning::default() }
     }
 }
 
@@ -76,10 +88,10 @@ impl Learned {
     pub fn read<'a>(&mut self, bytes: &'a [u8], start: usize, record: &mut Record<'a>) -> Option<usize> {
         record.clear();
         let mut at = start;
-        let mut previous = usize::from(NONE);
+        let mut previous = START;
         loop {
             let next = self.next(bytes, at, previous)?;
-            let step = &self.steps[next];
+            let step = &self.steps[usize::from(next)];
             at += usize::from(step.length);
             match step.value {
                 Value::Address => {
@@ -101,6 +113,7 @@ impl Learned {
                 Value::OtherString => at = string(bytes, at)?.1,
                 Value::OtherNumber => at = block::after_number(bytes, at)?,
                 Value::Word => {}
+                Value::Nothing => return None,
                 Value::End => {
                     self.recognised += 1;
                     return Some(at);
@@ -111,21 +124,17 @@ impl Learned {
     }
 
     /// The step whose text is at `at`.
-    fn next(&mut self, bytes: &[u8], at: usize, previous: usize) -> Option<usize> {
+    #[inline]
+    fn next(&mut self, bytes: &[u8], at: usize, previous: u8) -> Option<u8> {
         let window: &[u8; LONGEST] = bytes.get(at..at.checked_add(LONGEST)?)?.try_into().ok()?;
-        let followers = self.steps.get(previous).map_or(self.first, |step| step.followers);
-        for (place, &follower) in followers.iter().enumerate() {
-            let step = self.steps.get(usize::from(follower))?;
-            if step.is_at(window) {
-                if place > 0 {
-                    // those that come often are tried first
-                    let followers = self.steps.get_mut(previous).map_or(&mut self.first, |step| &mut step.followers);
-                    followers.swap(place, place - 1);
-                }
-                return Some(usize::from(follower));
-            }
+        let followers = self.steps[usize::from(previous)].followers;
+        if self.steps[usize::from(followers[0])].is_at(window) {
+            return Some(followers[0]);
         }
-        None
+        let place = 1 + followers[1..].iter().position(|&follower| self.steps[usize::from(follower)].is_at(window))?;
+        // those that come often are tried first
+        self.steps[usize::from(previous)].followers.swap(place, place - 1);
+        Some(followers[place])
     }
 
     /// Whether records are still to be learned from.
@@ -137,13 +146,13 @@ impl Learned {
     pub fn learn(&mut self, bytes: &[u8], start: usize, end: usize) {
         self.lessons += 1;
         if let Some(steps) = steps_of(bytes, start, end) {
-            let mut previous = usize::from(NONE);
+            let mut previous = START;
             for step in steps {
                 let Some(next) = self.enter(step) else {
                     return;
                 };
                 self.follow(previous, next);
-                previous = usize::from(next);
+                previous = next;
             }
         }
     }
@@ -152,18 +161,20 @@ impl Learned {
     fn enter(&mut self, step: Step) -> Option<u8> {
         let is_same =
             |other: &Step| other.text == step.text && other.value == step.value && other.length == step.length;
-        let place = self.steps.iter().position(is_same).or_else(|| {
-            (self.steps.len() < MOST_STEPS).then(|| {
-                self.steps.push(step);
-                self.steps.len() - 1
+        let known = self.steps[..self.count].iter().position(is_same);
+        let place = known.or_else(|| {
+            (self.count < MOST_STEPS).then(|| {
+                self.steps[self.count] = step;
+                self.count += 1;
+                self.count - 1
             })
         });
         place.and_then(|place| u8::try_from(place).ok())
     }
 
     /// Notes that `next` came after `previous`; where too many did, the last one is forgotten.
-    fn follow(&mut self, previous: usize, next: u8) {
-        let followers = self.steps.get_mut(previous).map_or(&mut self.first, |step| &mut step.followers);
+    fn follow(&mut self, previous: u8, next: u8) {
+        let followers = &mut self.steps[usize::from(previous)].followers;
         if !followers.contains(&next) {
             let place = followers.iter().position(|&follower| follower == NONE).unwrap_or(FOLLOWERS - 1);
             followers[place] = next;
@@ -190,6 +201,7 @@ impl Step {
     fn is_at(&self, window: &[u8; LONGEST]) -> bool {
         let found = words(window);
         let differs = |word: usize| (found[word] ^ self.text[word]) & self.mask[word];
+        // most texts are short
         differs(0) | differs(1) == 0 && (self.length <= 16 || differs(2) | differs(3) == 0)
     }
 }

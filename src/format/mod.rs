@@ -10,6 +10,7 @@ pub mod python;
 pub mod record;
 pub mod retainers;
 pub mod scan;
+mod split;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,106 @@
+//! One JSON document that lists nodes and edges.
+//!
+//! - [JSON Graph Format](https://jsongraphformat.info) version 1 (`nodes` is an array) and 2 (`nodes` is a map);
+//! - NetworkX [node-link](https://networkx.org/documentation/stable/reference/readwrite/json_graph.html) data, edges under
+//!   `links` or `edges`.
+//!
+//! The profile, by which attributes of the two mean something for a heap (`docs/formats.md`): on a node, or in its
+//! `metadata`: `type` (or `class`, or `label`), `module`, `size`, `root`, `name`, `value`, `len`, `rc`; on an edge, or in
+//! its `metadata`: `relation` (or `name`, or `label`) and `weak`; on the graph or in its `metadata`: `roots`, a list of
+//! ids. Ids may be numbers or strings. Undirected graphs and hyperedges are refused.
+//!
+//! Lists are read in pieces, in parallel, into columns ([`split`]); what the text says again and again is
+//! recognised rather than parsed (`pattern.rs`). Names of references stay in the document.
+
+mod columns;
+mod document;
+mod elements;
+mod fields;
+mod link;
+mod pattern;
+mod text;
+
+use std::sync::Arc;
+
+use super::scan::Scanner;
+use super::split;
+use crate::error::Result;
+use crate::graph::Heap;
+use crate::progress::{Phase, Progress};
+use crate::source::Source;
+use document::Document;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavour {
+    /// `{"graph": {"nodes": …}}` or `{"graphs": […]}`.
+    JsonGraphFormat,
+    /// `{"nodes": […], "links": […]}`.
+    NodeLink,
+}
+
+impl Flavour {
+    fn name(self) -> &'static str {
+        match self {
+            Self::JsonGraphFormat => "JSON Graph Format",
+            Self::NodeLink => "NetworkX node-link",
+        }
+    }
+}
+
+/// Which flavour the document is, from its first keys.
+pub fn sniff(bytes: &[u8]) -> Option<Flavour> {
+    let start = &bytes[..bytes.len().min(1 << 20)];
+    let mut scanner = Scanner::new(start, if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
+    let mut flavour = None;
+    // the first bytes end within the document: what was seen until then decides
+    let _ = scanner.object(|key, scanner| {
+        let next = scanner.peek();
+        match (key, next) {
+            (b"graph", Some(b'{')) => {
+                let is_graph = |key: &String| matches!(key.as_str(), "nodes" | "edges" | "hyperedges" | "metadata");
+                let keys = super::python::first_keys(start, scanner.position()).unwrap_or_default();
+                if keys.iter().any(is_graph) {
+                    flavour = flavour.or(Some(Flavour::JsonGraphFormat));
+                }
+            }
+            (b"graphs", Some(b'[')) => flavour = flavour.or(Some(Flavour::JsonGraphFormat)),
+            (b"nodes" | b"links" | b"edges", Some(b'[')) => flavour = flavour.or(Some(Flavour::NodeLink)),
+            _ => {}
+        }
+        scanner.skip().map(|_| ())
+    });
+    flavour
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// The graph is undirected, has hyperedges, or there are several; more objects than ids.
+pub fn read(source: Arc<Source>, progress: &Progress) -> Result<Heap> {
+    let flavour = sniff(&source).unwrap_or(Flavour::NodeLink);
+    read_as(source, flavour, progress)
+}
+
+/// Reads a document as the given flavour.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_as(source: Arc<Source>, flavour: Flavour, progress: &Progress) -> Result<Heap> {
+    read_in_pieces(source, flavour, split::PIECE, progress)
+}
+
+/// Reads a document whose lists are split into pieces of so many bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_in_pieces(source: Arc<Source>, flavour: Flavour, piece: usize, progress: &Progress) -> Result<Heap> {
+    progress.start(Phase::Read, source.len() as u64);
+    let mut document = Document::new(flavour, piece.clamp(1, LONGEST_PIECE));
+    document.damage.cut_off = source.cut_off().map(ToOwned::to_owned);
+    document.read(&source, progress)?;
+    link::link(document, source, progress)
+}
+
+/// A piece's rows have numbers of 32 bits.
+const LONGEST_PIECE: usize = 1 << 30;

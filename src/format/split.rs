@@ -1,0 +1,158 @@
+//! Reading one long list of a JSON document in pieces, in parallel.
+//!
+//! Between two elements, all that a reader knows is where it stands. So pieces may start wherever an element is supposed to
+//! begin: a piece counts if the one before it stops exactly there, and is dropped if not, and then the one before it reads
+//! on. What comes out is what reading from beginning to end would give, on any text and for any number of threads, and no
+//! text is read more than twice. Tracking quotes and brackets from the start (as
+//! [Pison](https://www.vldb.org/pvldb/vol14/p694-jiang.pdf) does) would find the same places at the price of another look at
+//! each byte, and would lose its way at the first broken element.
+
+use memchr::{memchr, memrchr};
+use rayon::prelude::*;
+
+use super::scan::Scanner;
+
+/// Bytes of a piece: enough for a thread to be worth it, few enough that what is dropped is no loss.
+pub const PIECE: usize = 1 << 20;
+/// Pieces for each thread that are read before their results are collected.
+const PIECES_PER_THREAD: usize = 16;
+
+/// Where a reader has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// At an element, at this place or right behind it, as far as it was asked to read.
+    At(usize),
+    /// At the end of the list, or of what can be read of it.
+    End,
+}
+
+/// Reads a list from `start`, where its first element begins. `read` reads elements from a place on, up to the first that
+/// begins at or after a limit; `keep` gets what it read, in order. `piece` is the number of bytes in a piece.
+pub fn read<P: Send>(
+    bytes: &[u8],
+    start: usize,
+    piece: usize,
+    beginning: Option<&Beginning<'_>>,
+    read: impl Fn(usize, usize) -> (P, Stop) + Sync,
+    mut keep: impl FnMut(P),
+) {
+    let beginning = beginning.filter(|_| rayon::current_num_threads() > 1);
+    let mut at = start;
+    loop {
+        let starts = beginning.map_or_else(|| vec![at], |beginning| beginning.starts(bytes, at, piece));
+        let end = at.saturating_add(piece.saturating_mul(starts.len()));
+        let limit = if end < bytes.len() { end } else { usize::MAX };
+        let limits = starts.iter().skip(1).copied().chain([limit]);
+        let ranges: Vec<(usize, usize)> = starts.iter().copied().zip(limits).collect();
+        let pieces: Vec<(usize, P, Stop)> = ranges
+            .into_par_iter()
+            .map(|(start, limit)| {
+                let (piece, stop) = read(start, limit);
+                (start, piece, stop)
+            })
+            .collect();
+        for (start, piece, stop) in pieces {
+            // the piece before read past a start that was none: it goes on to the next
+            while at < start {
+                let (piece, stop) = read(at, start);
+                keep(piece);
+                match stop {
+                    Stop::At(next) => at = next,
+                    Stop::End => return,
+                }
+            }
+            if at == start {
+                keep(piece);
+                match stop {
+                    Stop::At(next) => at = next,
+                    Stop::End => return,
+                }
+            }
+        }
+    }
+}
+
+/// How the first element of a list begins, by which others are recognised.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning<'a> {
+    /// Whether each element is an object with its name in front.
+    is_named: bool,
+    /// First key of the object with its quotes, or the bracket that closes it where it has none.
+    key: &'a [u8],
+}
+
+impl<'a> Beginning<'a> {
+    /// The beginning of the element of an array at `position`; `None` when it is no object.
+    pub fn of_item(bytes: &'a [u8], position: usize) -> Option<Self> {
+        let mut scanner = Scanner::new(bytes, position);
+        scanner.expect(b'{', "`{`").ok()?;
+        let is_empty = scanner.peek() == Some(b'}');
+        let start = scanner.position();
+        if is_empty {
+            return Some(Self { is_named: false, key: &bytes[start..=start] });
+        }
+        scanner.string().ok()?;
+        Some(Self { is_named: false, key: &bytes[start..scanner.position()] })
+    }
+
+    /// The beginning of the named element at `position`; `None` when it is no object.
+    pub fn of_named(bytes: &'a [u8], position: usize) -> Option<Self> {
+        let mut scanner = Scanner::new(bytes, position);
+        scanner.string().ok()?;
+        scanner.expect(b':', "`:`").ok()?;
+        let item = Self::of_item(bytes, scanner.position())?;
+        Some(Self { is_named: true, ..item })
+    }
+
+    /// Where pieces may start: at `at`, and at supposed beginnings of elements, ascending.
+    fn starts(&self, bytes: &[u8], at: usize, piece: usize) -> Vec<usize> {
+        let most = rayon::current_num_threads().saturating_mul(PIECES_PER_THREAD);
+        let roughly = (1..most).map(|number| at.saturating_add(piece.saturating_mul(number)));
+        let mut starts = vec![at];
+        for rough in roughly.take_while(|&rough| rough < bytes.len()) {
+            let found = self.find(bytes, rough, rough.saturating_add(piece).min(bytes.len()));
+            starts.extend(found.filter(|&found| starts.last().is_some_and(|&last| found > last)));
+        }
+        starts
+    }
+
+    /// The first supposed beginning of an element whose bracket is in `from..to`.
+    fn find(&self, bytes: &[u8], from: usize, to: usize) -> Option<usize> {
+        let mut from = from;
+        while let Some(distance) = memchr(b'{', bytes.get(from..to)?) {
+            let bracket = from + distance;
+            if let Some(start) = self.check(bytes, bracket) {
+                return Some(start);
+            }
+            from = bracket + 1;
+        }
+        None
+    }
+
+    /// Where the element begins whose bracket stands at `bracket`, if it looks like one that follows another.
+    fn check(&self, bytes: &[u8], bracket: usize) -> Option<usize> {
+        let mut scanner = Scanner::new(bytes, bracket + 1);
+        scanner.peek();
+        if !bytes[scanner.position()..].starts_with(self.key) {
+            return None;
+        }
+        let start = if self.is_named {
+            let colon = before(bytes, bracket, b':')?;
+            let quote = before(bytes, colon, b'"')?;
+            let start = memrchr(b'"', &bytes[..quote])?;
+            // a quote that is escaped does not begin a string
+            (start > 0 && bytes[start - 1] != b'\\').then_some(start)?
+        } else {
+            bracket
+        };
+        let comma = before(bytes, start, b',')?;
+        before(bytes, comma, b'}')?;
+        Some(start)
+    }
+}
+
+/// The place of `byte` if it is what stands before `position`, white space left out.
+fn before(bytes: &[u8], position: usize, byte: u8) -> Option<usize> {
+    let place = bytes[..position].iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))?;
+    (bytes[place] == byte).then_some(place)
+}

@@ -41,7 +41,7 @@ enum Value {
     OtherNumber,
     /// Nothing: the text has the value in it.
     Word,
-    /// Nothing: the line is over.
+    /// Nothing: the line is over, or the record where it is one of an array.
     End,
     /// Nothing: this is no step.
     Nothing,
@@ -83,7 +83,8 @@ impl Default for Learned {
 }
 
 impl Learned {
-    /// Reads the record at `start`, which is its `{`, and returns where the next line starts. `None` where the record does
+    /// Reads the record at `start`, which is its `{`, and returns where its text ends, as it did where it was learned: behind
+    /// its newline or its last bracket. `None` where the record does
     /// not look like any before: `record` has no meaning then.
     pub fn read<'a>(&mut self, bytes: &'a [u8], start: usize, record: &mut Record<'a>) -> Option<usize> {
         record.clear();
@@ -142,7 +143,8 @@ impl Learned {
         self.lessons < LESSONS + self.recognised / YIELD
     }
 
-    /// Learns from the line from `start` to its newline at `end`, which the general reader has read.
+    /// Learns from the record at `start`, which the general reader has read, and whose text ends before `end`: with its last
+    /// bracket, or with a newline.
     pub fn learn(&mut self, bytes: &[u8], start: usize, end: usize) {
         self.lessons += 1;
         if let Some(steps) = steps_of(bytes, start, end) {
@@ -235,7 +237,7 @@ fn numbers(bytes: &[u8], mut at: usize, beginning: &mut Beginning, numbers: &mut
     }
 }
 
-/// The steps of a line, if all of it can be read in steps: a record without roots or other rare keys.
+/// The steps of a record and what follows it before `end`, if all of it can be read in steps: a record without roots or other rare keys.
 fn steps_of(bytes: &[u8], start: usize, end: usize) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
     let mut last = start;
@@ -258,8 +260,10 @@ fn steps_of(bytes: &[u8], start: usize, end: usize) -> Option<Vec<Step>> {
         last = scanner.position();
         Ok(())
     });
-    // an empty object has no steps, and a line that goes on after its record is rare
-    let rest = bytes.get(last..=end).filter(|rest| is_plain && read.is_ok() && rest.ends_with(b"\n"))?;
+    // an empty object has no steps; what may follow a record on its line is what an array has there
+    let _ = scanner.take(b',');
+    let _ = scanner.take(b']');
+    let rest = bytes.get(last..end).filter(|_| is_plain && read.is_ok() && scanner.peek().is_none())?;
     steps.push(Step::new(rest, Value::End)?);
     Some(steps)
 }

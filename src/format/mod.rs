@@ -2,6 +2,7 @@
 //!
 //! A format is recognised by content, never by a file's name. Adding one is a file here and a line in [`FORMATS`].
 
+mod array;
 mod block;
 pub mod estimate;
 pub mod json_graph;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use memchr::{memchr, memrchr};
 use rayon::prelude::*;
 
+use super::array;
 use super::learned::Learned;
 use super::record::{self, Aside, Kept, Order, Record};
 use super::scan::{Scanner, decode};
@@ -76,19 +77,28 @@ pub fn read(source: Arc<Source>, dialect: Dialect, progress: &Progress) -> Resul
     Ok(Heap { graph, records: Box::new(records), about, damage: loaded.damage })
 }
 
-/// Reads all records of a dump, in parallel where they are lines.
+/// Reads all records of a dump, in parallel.
 pub fn load(source: &Source, is_lines: bool, progress: &Progress) -> Loaded {
+    if !is_lines {
+        return load_array(source, array::PIECE, progress);
+    }
     progress.start(Phase::Read, source.len() as u64);
-    let pieces = if is_lines { line_pieces(source) } else { partition(source.len(), 1) };
-    let read: Vec<Piece> = pieces
-        .into_par_iter()
-        .map(|range| {
-            let length = range.len() as u64;
-            let piece = if is_lines { read_lines(source, range, progress) } else { read_array(source, progress) };
-            progress.advance(if is_lines { length % PROGRESS_STEP } else { 0 });
-            piece
-        })
-        .collect();
+    let read = line_pieces(source).into_par_iter().map(|range| {
+        let rest = range.len() as u64 % PROGRESS_STEP;
+        let piece = read_lines(source, range, progress);
+        progress.advance(rest);
+        piece
+    });
+    merged(source, read.collect())
+}
+
+/// Reads all records of a dump that is one array, split into pieces of so many bytes.
+pub fn load_array(source: &Source, piece: usize, progress: &Progress) -> Loaded {
+    progress.start(Phase::Read, source.len() as u64);
+    merged(source, array::read(source, piece, progress))
+}
+
+fn merged(source: &Source, read: Vec<Piece>) -> Loaded {
     let mut loaded = Loaded {
         builder: GraphBuilder::default(),
         damage: Damage { cut_off: source.cut_off().map(ToOwned::to_owned), ..Damage::default() },
@@ -111,9 +121,9 @@ pub fn load(source: &Source, is_lines: bool, progress: &Progress) -> Loaded {
 
 /// What a thread read.
 #[derive(Default)]
-struct Piece {
-    table: ObjectTable,
-    damage: Damage,
+pub(super) struct Piece {
+    pub(super) table: ObjectTable,
+    pub(super) damage: Damage,
     asides: Asides,
     references: u64,
     has_names: bool,
@@ -144,7 +154,7 @@ fn line_pieces(bytes: &[u8]) -> Vec<Range<usize>> {
 
 fn read_lines(source: &Source, range: Range<usize>, progress: &Progress) -> Piece {
     let bytes: &[u8] = source;
-    let mut piece = Piece { table: table_for(bytes, &range), ..Piece::default() };
+    let mut piece = Piece { table: table_for(bytes, &range, b'\n'), ..Piece::default() };
     let mut record = Record::default();
     let mut learned = Learned::default();
     let mut window = source.window(range.clone());
@@ -163,17 +173,31 @@ fn read_lines(source: &Source, range: Range<usize>, progress: &Progress) -> Piec
     piece
 }
 
-/// A table with about the room that the lines of `range` need, to judge by the first of them.
-fn table_for(bytes: &[u8], range: &Range<usize>) -> ObjectTable {
+/// A table with about the room that the records of `range` need, to judge by the first of them. There is a `mark` in each.
+pub(super) fn table_for(bytes: &[u8], range: &Range<usize>, mark: u8) -> ObjectTable {
     const SAMPLE: usize = 1 << 16;
     let sample = &bytes[range.start..range.end.min(range.start + SAMPLE)];
-    let lines = memchr::memchr_iter(b'\n', sample).count();
+    let records = memchr::memchr_iter(mark, sample).count();
     let commas = memchr::memchr_iter(b',', sample).count();
     let in_all = |count: usize| count.saturating_mul(range.len() / sample.len().max(1) + 1) / 4 * 5;
-    ObjectTable::with_capacity(in_all(lines), in_all(commas.saturating_sub(lines * 4)))
+    ObjectTable::with_capacity(in_all(records), in_all(commas.saturating_sub(records * 4)))
 }
 
 impl Piece {
+    /// Reads the record at `start` if it looks like one before it, and returns where it ends.
+    pub(super) fn familiar<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        start: usize,
+        record: &mut Record<'a>,
+        learned: &mut Learned,
+    ) -> Option<usize> {
+        let next = learned.read(bytes, start, record)?;
+        let kept = record.keep(start, &mut self.table).ok()?;
+        self.count(record, kept, start);
+        Some(next)
+    }
+
     /// Reads the line at `start` and returns where the next one starts. The range of lines ends at `limit`.
     fn next_line<'a>(
         &mut self,
@@ -183,10 +207,7 @@ impl Piece {
         record: &mut Record<'a>,
         learned: &mut Learned,
     ) -> usize {
-        if let Some(next) = learned.read(bytes, start, record)
-            && let Ok(kept) = record.keep(start, &mut self.table)
-        {
-            self.count(record, kept, start);
+        if let Some(next) = self.familiar(bytes, start, record, learned) {
             return next;
         }
         let newline = memchr(b'\n', &bytes[start..limit]).map(|distance| start + distance);
@@ -194,7 +215,7 @@ impl Piece {
         let before = self.table.len();
         self.line(bytes, start, end, record);
         if newline.is_some() && self.table.len() > before && learned.is_curious() {
-            learned.learn(bytes, start, end);
+            learned.learn(bytes, start, end + 1);
         }
         end + 1
     }
@@ -230,7 +251,11 @@ impl Piece {
         }
     }
 
-    fn record<'a>(
+    /// Reads the record under the cursor.
+    ///
+    /// # Errors
+    /// As [`Record::read`].
+    pub(super) fn record<'a>(
         &mut self,
         scanner: &mut Scanner<'a>,
         record: &mut Record<'a>,
@@ -256,68 +281,6 @@ impl Piece {
             _ => self.asides.last_record = place,
         }
     }
-}
-
-/// Reads one array of records, pretty-printed or not. After a record that cannot be read, reading goes on with the next
-/// line that starts one.
-fn read_array(bytes: &[u8], progress: &Progress) -> Piece {
-    let mut piece = Piece::default();
-    let mut record = Record::default();
-    let mut scanner = Scanner::new(bytes, memchr(b'[', bytes).map_or(0, |bracket| bracket + 1));
-    let mut reported = 0;
-    loop {
-        match scanner.peek() {
-            Some(b'{') => {}
-            Some(b',') => {
-                scanner.take(b',');
-                continue;
-            }
-            Some(b']') => break,
-            Some(_) => {
-                piece.damage.broken(scanner.position() as u64, "expected a record");
-                if !next_record(bytes, &mut scanner) {
-                    break;
-                }
-                continue;
-            }
-            None => {
-                piece.damage.cut_off = Some(format!("the array is not closed at byte {}", bytes.len()));
-                break;
-            }
-        }
-        let place = scanner.position();
-        if let Err(malformed) = piece.record(&mut scanner, &mut record, place) {
-            if malformed.offset >= bytes.len() {
-                piece.damage.cut_off = Some(format!("the last record breaks off at byte {}", bytes.len()));
-                break;
-            }
-            piece.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
-            scanner.seek(malformed.offset.max(place + 1));
-            if !next_record(bytes, &mut scanner) {
-                break;
-            }
-        }
-        let position = scanner.position() as u64;
-        if position - reported >= PROGRESS_STEP {
-            progress.advance(position - reported);
-            reported = position;
-        }
-    }
-    piece
-}
-
-/// Moves to the next line that begins with `{`.
-fn next_record(bytes: &[u8], scanner: &mut Scanner<'_>) -> bool {
-    while let Some(distance) = bytes.get(scanner.position()..).and_then(|rest| memchr(b'\n', rest)) {
-        scanner.seek(scanner.position() + distance + 1);
-        let mut ahead = scanner.clone();
-        let _ = ahead.take(b',');
-        if ahead.peek() == Some(b'{') {
-            scanner.seek(ahead.position());
-            return true;
-        }
-    }
-    false
 }
 
 /// The text of records, read again from the dump.

@@ -9,6 +9,7 @@ use super::fields::{Id, Reader};
 use crate::error::{Error, Result};
 use crate::graph::Damage;
 use crate::progress::Progress;
+use crate::source::Source;
 
 /// What a document says.
 #[derive(Debug)]
@@ -40,13 +41,14 @@ impl Document {
     ///
     /// # Errors
     /// It is no one directed graph.
-    pub(super) fn read(&mut self, bytes: &[u8], progress: &Progress) -> Result<()> {
+    pub(super) fn read(&mut self, source: &Source, progress: &Progress) -> Result<()> {
+        let bytes: &[u8] = source;
         let mut scanner = Scanner::new(bytes, if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
         let read = match self.reader.flavour {
-            Flavour::NodeLink => self.graph(&mut scanner, bytes, progress),
+            Flavour::NodeLink => self.graph(&mut scanner, source, progress),
             Flavour::JsonGraphFormat => scanner.object(|key, scanner| match (key, scanner.peek()) {
-                (b"graph", Some(b'{')) => self.graph(scanner, bytes, progress),
-                (b"graphs", Some(b'[')) => scanner.array(|scanner| self.graph(scanner, bytes, progress)),
+                (b"graph", Some(b'{')) => self.graph(scanner, source, progress),
+                (b"graphs", Some(b'[')) => scanner.array(|scanner| self.graph(scanner, source, progress)),
                 _ => scanner.skip().map(|_| ()),
             }),
         };
@@ -65,7 +67,7 @@ impl Document {
         Ok(())
     }
 
-    fn graph(&mut self, scanner: &mut Scanner<'_>, bytes: &[u8], progress: &Progress) -> Scan<()> {
+    fn graph(&mut self, scanner: &mut Scanner<'_>, source: &Source, progress: &Progress) -> Scan<()> {
         self.graphs += 1;
         scanner.object(|key, scanner| {
             let place = scanner.position();
@@ -76,9 +78,9 @@ impl Document {
                     }
                     Ok(())
                 }
-                (b"nodes", Some(b'[')) => self.list(scanner, bytes, List::Nodes, progress),
-                (b"nodes", Some(b'{')) => self.list(scanner, bytes, List::NamedNodes, progress),
-                (b"edges" | b"links", Some(b'[')) => self.list(scanner, bytes, List::Edges, progress),
+                (b"nodes", Some(b'[')) => self.list(scanner, source, List::Nodes, progress),
+                (b"nodes", Some(b'{')) => self.list(scanner, source, List::NamedNodes, progress),
+                (b"edges" | b"links", Some(b'[')) => self.list(scanner, source, List::Edges, progress),
                 (b"hyperedges", Some(b'[')) => {
                     if scanner.skip()?.len() > 2 {
                         self.reader
@@ -105,7 +107,8 @@ impl Document {
     }
 
     /// Reads a list of nodes or edges, in pieces.
-    fn list(&mut self, scanner: &mut Scanner<'_>, bytes: &[u8], list: List, progress: &Progress) -> Scan<()> {
+    fn list(&mut self, scanner: &mut Scanner<'_>, source: &Source, list: List, progress: &Progress) -> Scan<()> {
+        let bytes: &[u8] = source;
         // the bracket was seen
         scanner.seek(scanner.position() + 1);
         let first = scanner.peek();
@@ -125,7 +128,7 @@ impl Document {
             start,
             self.piece,
             beginning.as_ref(),
-            |start, limit| elements::read(bytes, start, limit, flavour, list),
+            |start, limit| elements::read(source, start, limit, flavour, list),
             |piece| {
                 progress.advance(piece.length as u64);
                 progress.add_objects(piece.nodes.ids.len() as u64);

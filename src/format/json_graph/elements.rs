@@ -10,6 +10,7 @@ use super::fields::{Fields, Id, Reader, Slot, steps, text_of};
 use super::pattern::Pattern;
 use crate::graph::names::Names;
 use crate::graph::{Damage, RootKind};
+use crate::source::Source;
 
 /// The nodes of a piece, in columns.
 #[derive(Debug, Default)]
@@ -83,7 +84,10 @@ pub(super) enum List {
 }
 
 /// Reads elements from `start` on, up to the first that begins at or after `limit`.
-pub(super) fn read(bytes: &[u8], start: usize, limit: usize, flavour: Flavour, list: List) -> (Piece, Stop) {
+pub(super) fn read(source: &Source, start: usize, limit: usize, flavour: Flavour, list: List) -> (Piece, Stop) {
+    let bytes: &[u8] = source;
+    let mut window = source.window(start..limit.clamp(start, bytes.len().max(start)));
+    window.move_to(start);
     let mut elements = Elements {
         bytes,
         scanner: Scanner::new(bytes, start),

@@ -5,6 +5,7 @@
 //! take the value, compare the next. As a way down spells out all that was written but the values, an element is understood
 //! as the one was from which the way was learned. Whatever is on no way is left to the general reader, and learned then.
 
+use super::super::block;
 use super::super::scan::{Scan, Scanner};
 
 /// A value that a [`Pattern`] met.
@@ -119,14 +120,18 @@ impl<S: Copy> Pattern<S> {
             let start = position;
             match written {
                 Written::Digits => {
-                    let (number, end) = digits(bytes, start)?;
+                    let (number, end) = block::number(bytes, start)?;
                     position = end;
                     if let Some(slot) = slot {
                         value(slot, Value::Number(number));
                     }
                 }
                 Written::Text => {
-                    position = text_end(bytes, start)? + 1;
+                    position = start + block::string_end(bytes, start)?;
+                    if bytes[position] != b'"' {
+                        return None;
+                    }
+                    position += 1;
                     if let Some(slot) = slot {
                         value(slot, Value::Text(&bytes[start - 1..position]));
                     }
@@ -252,67 +257,12 @@ pub fn lesson<'a, S>(scanner: &mut Scanner<'a>, slot: Option<S>, wants_number: b
     })
 }
 
-/// Digits that fit in 64 bits whatever they are.
-const MOST_DIGITS: usize = 19;
-
-/// The number at `start` and where it ends; `None` when there are no digits, too many, or too few bytes behind them.
-fn digits(bytes: &[u8], start: usize) -> Option<(u64, usize)> {
-    const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
-    let mut value = 0u64;
-    let mut position = start;
-    loop {
-        let digits = word(bytes, position)? ^ (ONES * 0x30);
-        let others = (digits.wrapping_add(ONES * 0x76) | digits) & (ONES * 0x80);
-        let count = (others.trailing_zeros() / 8) as usize;
-        if count > 0 {
-            let number = eight_digits(digits << (64 - 8 * count));
-            value = value.wrapping_mul(POWERS[count]).wrapping_add(number);
-            position += count;
-        }
-        if count < 8 || position - start > MOST_DIGITS {
-            break;
-        }
-    }
-    (1..=MOST_DIGITS).contains(&(position - start)).then_some((value, position))
-}
-
-/// The number that eight digits make, the first in the lowest byte: pairs, then fours, then all, each in one multiplication.
-fn eight_digits(digits: u64) -> u64 {
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    let even = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
-    let odd = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
-    even.wrapping_add(odd) >> 32
-}
-
-/// Where the string that starts at `start` has its closing quote; `None` when it has escapes or does not end on its line.
-fn text_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut position = start;
-    loop {
-        let word = word(bytes, position)?;
-        let found = zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c)) | zeros(word ^ (ONES * 0x0a));
-        if found != 0 {
-            let end = position + (found.trailing_zeros() / 8) as usize;
-            return (bytes[end] == b'"').then_some(end);
-        }
-        position += 8;
-    }
-}
+/// Digits that are read at once.
+const MOST_DIGITS: usize = 16;
 
 /// Where a number of any kind ends.
 fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
     let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'+' | b'-' | b'e' | b'E');
     let length = bytes.get(start..)?.iter().take_while(|byte| is_part(byte)).count();
     (length > 0).then_some(start + length)
-}
-
-/// A one in each byte.
-const ONES: u64 = 0x0101_0101_0101_0101;
-
-fn word(bytes: &[u8], position: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(position..position.checked_add(8)?)?.try_into().ok()?))
-}
-
-/// The highest bit of each zero byte, exact up to the first.
-fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & (ONES * 0x80)
 }

@@ -3,6 +3,7 @@
 mod hostile;
 mod json_graph;
 mod learned;
+mod pieces;
 mod python;
 mod retainers;
 mod scan;

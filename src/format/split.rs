@@ -27,49 +27,75 @@ pub enum Stop {
 }
 
 /// Reads a list from `start`, where its first element begins. `read` reads elements from a place on, up to the first that
-/// begins at or after a limit; `keep` gets what it read, in order. `piece` is the number of bytes in a piece.
+/// begins at or after a limit; `keep` gets what it read, in order, while the next pieces are read. `piece` is the number of
+/// bytes in a piece.
 pub fn read<P: Send>(
     bytes: &[u8],
     start: usize,
     piece: usize,
     beginning: Option<&Beginning<'_>>,
     read: impl Fn(usize, usize) -> (P, Stop) + Sync,
-    mut keep: impl FnMut(P),
+    mut keep: impl FnMut(P) + Send,
 ) {
     let beginning = beginning.filter(|_| rayon::current_num_threads() > 1);
-    let mut at = start;
-    loop {
+    let mut kept = Vec::new();
+    let mut stop = Stop::At(start);
+    while let Stop::At(at) = stop {
         let starts = beginning.map_or_else(|| vec![at], |beginning| beginning.starts(bytes, at, piece));
         let end = at.saturating_add(piece.saturating_mul(starts.len()));
         let limit = if end < bytes.len() { end } else { usize::MAX };
-        let limits = starts.iter().skip(1).copied().chain([limit]);
-        let ranges: Vec<(usize, usize)> = starts.iter().copied().zip(limits).collect();
-        let pieces: Vec<(usize, P, Stop)> = ranges
-            .into_par_iter()
-            .map(|(start, limit)| {
-                let (piece, stop) = read(start, limit);
-                (start, piece, stop)
-            })
-            .collect();
-        for (start, piece, stop) in pieces {
-            // the piece before read past a start that was none: it goes on to the next
-            while at < start {
-                let (piece, stop) = read(at, start);
-                keep(piece);
-                match stop {
-                    Stop::At(next) => at = next,
-                    Stop::End => return,
-                }
-            }
-            if at == start {
-                keep(piece);
-                match stop {
-                    Stop::At(next) => at = next,
-                    Stop::End => return,
-                }
-            }
+        let supposed = || read_all(&starts, limit, &read);
+        let (pieces, ()) = rayon::join(supposed, || kept.drain(..).for_each(&mut keep));
+        stop = join(at, pieces, &read, |piece| kept.push(piece));
+    }
+    kept.into_iter().for_each(keep);
+}
+
+/// What was read from a supposed beginning of an element.
+struct Supposed<P> {
+    start: usize,
+    piece: P,
+    stop: Stop,
+}
+
+/// Reads from each of `starts` to the next, and from the last to `limit`.
+fn read_all<P: Send>(
+    starts: &[usize],
+    limit: usize,
+    read: &(impl Fn(usize, usize) -> (P, Stop) + Sync),
+) -> Vec<Supposed<P>> {
+    let limits = starts.iter().skip(1).copied().chain([limit]);
+    let ranges: Vec<(usize, usize)> = starts.iter().copied().zip(limits).collect();
+    let supposed = ranges.into_par_iter().map(|(start, limit)| {
+        let (piece, stop) = read(start, limit);
+        Supposed { start, piece, stop }
+    });
+    supposed.collect()
+}
+
+/// Keeps the pieces that reading from `at` on comes to, and what is between them; tells where that ends.
+fn join<P>(
+    at: usize,
+    pieces: Vec<Supposed<P>>,
+    read: &impl Fn(usize, usize) -> (P, Stop),
+    mut keep: impl FnMut(P),
+) -> Stop {
+    let mut last = Stop::At(at);
+    for Supposed { start, piece, stop } in pieces {
+        // a piece that read past a start that was none goes on to the next
+        while let Stop::At(at) = last
+            && at < start
+        {
+            let (piece, stop) = read(at, start);
+            keep(piece);
+            last = stop;
+        }
+        if last == Stop::At(start) {
+            keep(piece);
+            last = stop;
         }
     }
+    last
 }
 
 /// How the first element of a list begins, by which others are recognised.

@@ -29,6 +29,17 @@ impl Nodes {
         self.ids.len()
     }
 
+    /// Makes room for the nodes of a list, to judge by its first piece.
+    pub(super) fn make_room(&mut self, piece: &NodePiece, share: Share) {
+        if self.len() == 0 {
+            let nodes = share.of_all(piece.ids.len());
+            self.ids = Column::with_capacity(nodes);
+            self.types = Column::with_capacity(nodes);
+            self.sizes = Column::with_capacity(nodes);
+            self.places.low = Column::with_capacity(nodes);
+        }
+    }
+
     /// Appends a piece, whose texts have these numbers here.
     pub(super) fn append(&mut self, piece: NodePiece, texts: &[u32]) {
         let start = self.len();
@@ -77,6 +88,17 @@ impl Edges {
         self.targets.len()
     }
 
+    /// Makes room for the edges of a list, to judge by its first piece.
+    pub(super) fn make_room(&mut self, piece: &EdgePiece, share: Share) {
+        if self.len() == 0 {
+            let (runs, edges) = (share.of_all(piece.sources.len()), share.of_all(piece.targets.len()));
+            self.sources = Column::with_capacity(runs);
+            self.lengths = Column::with_capacity(runs);
+            self.targets = Column::with_capacity(edges);
+            self.places.low = Column::with_capacity(edges);
+        }
+    }
+
     /// Appends a piece, whose texts have these numbers here.
     pub(super) fn append(&mut self, piece: &EdgePiece, texts: &[u32]) {
         let (run, edge) = (self.sources.len(), self.len());
@@ -88,6 +110,26 @@ impl Edges {
         self.places.append(&piece.places);
         piece.weak.iter().for_each(|&weak| self.weak.push((edge + weak as usize) as u64));
         self.has_labels |= piece.has_labels;
+    }
+}
+
+/// How much of a list a piece is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    /// Bytes of the piece.
+    pub(super) piece: usize,
+    /// Bytes of the list, or more.
+    pub(super) list: usize,
+}
+
+impl Share {
+    /// About as many entries as the list has if the piece has `entries`. Room that is not needed is never touched, but what
+    /// a writer would not write is not to be reserved either.
+    fn of_all(self, entries: usize) -> usize {
+        const SHORTEST_ENTRY: usize = 32;
+        const SAMPLE: usize = 1 << 16;
+        let times = self.list / self.piece.max(SAMPLE) + 1;
+        (entries.saturating_mul(times) / 8 * 9).min(self.list / SHORTEST_ENTRY)
     }
 }
 

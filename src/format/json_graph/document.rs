@@ -3,7 +3,7 @@
 use super::super::scan::{Scan, Scanner};
 use super::super::split::{self, Beginning};
 use super::Flavour;
-use super::columns::{Edges, Nodes};
+use super::columns::{Edges, Nodes, Share};
 use super::elements::{self, List, Piece};
 use super::fields::{Id, Reader};
 use crate::error::{Error, Result};
@@ -132,6 +132,9 @@ impl Document {
             |piece| {
                 progress.advance(piece.length as u64);
                 progress.add_objects(piece.nodes.ids.len() as u64);
+                let share = Share { piece: piece.length, list: bytes.len() - start };
+                self.nodes.make_room(&piece.nodes, share);
+                self.edges.make_room(&piece.edges, share);
                 if let Some(last) = self.append(piece) {
                     end = last;
                 }

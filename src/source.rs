@@ -299,7 +299,7 @@ impl Read for Counted<'_> {
 /// A file that another process shortens while it is mapped raises SIGBUS on access: the same risk that every mapping
 /// reader takes, and why dumps are to be renamed into place by those who write them.
 #[expect(unsafe_code, reason = "memory-mapping a file is unsafe by nature")]
-fn map(file: &File) -> io::Result<Mmap> {
+pub(crate) fn map(file: &File) -> io::Result<Mmap> {
     // SAFETY: the mapping is private and read-only, and nothing in this process writes to the file.
     unsafe { Mmap::map(file) }
 }

@@ -3,19 +3,25 @@
 //! The first touch of fresh memory costs as much as what is computed in it: with pages of 4 KiB several times more than with
 //! huge ones. So a long column lies in a mapping of its own for which the kernel is asked for huge pages. Room that is
 //! reserved but never touched costs nothing.
+//!
+//! A column may also lie in a mapped [index](super::index), whose numbers are checked when they are first looked at. Read it
+//! in the way in which it is used: [`Column::get`] and [`Column::range`] look at a part, a slice of the whole column checks
+//! all of it.
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 use bytemuck::Pod;
 use memmap2::{MmapMut, MmapOptions};
+
+use super::index::Section;
 
 /// Bytes from which a column has a mapping of its own.
 const LONG: usize = 8 << 20;
 
 /// A growable array of plain numbers. Dereferences to a slice.
-pub struct Column<T: Pod> {
+pub struct Column<T: Pod + Send + Sync> {
     storage: Storage<T>,
 }
 
@@ -27,9 +33,11 @@ enum Storage<T> {
         length: usize,
         of: PhantomData<T>,
     },
+    /// In an index; copied when it is to be changed.
+    Mapped(Box<Section<T>>),
 }
 
-impl<T: Pod> Column<T> {
+impl<T: Pod + Send + Sync> Column<T> {
     /// An empty column.
     pub const fn new() -> Self {
         Self { storage: Storage::Short(Vec::new()) }
@@ -58,6 +66,47 @@ impl<T: Pod> Column<T> {
         column
     }
 
+    /// A section of an index.
+    pub(super) fn mapped(section: Section<T>) -> Self {
+        Self { storage: Storage::Mapped(Box::new(section)) }
+    }
+
+    /// How many numbers there are.
+    pub fn len(&self) -> usize {
+        match &self.storage {
+            Storage::Short(values) => values.len(),
+            Storage::Long { length, .. } => *length,
+            Storage::Mapped(section) => section.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number in `row`.
+    ///
+    /// # Panics
+    /// There is no such row; never where the column lies in an index.
+    pub fn get(&self, row: usize) -> T {
+        match &self.storage {
+            Storage::Mapped(section) => section.get(row),
+            _ => self[row],
+        }
+    }
+
+    /// The numbers in `rows`. Where the column lies in an index that turns out to be damaged, there may be none.
+    ///
+    /// # Panics
+    /// There are no such rows; never where the column lies in an index.
+    pub fn range(&self, rows: Range<usize>) -> &[T] {
+        match &self.storage {
+            Storage::Mapped(section) => section.range(rows),
+            _ => &self[rows],
+        }
+    }
+
     /// Appends a number.
     #[inline]
     pub fn push(&mut self, value: T) {
@@ -70,6 +119,8 @@ impl<T: Pod> Column<T> {
                     *length += 1;
                 }
             }
+            // reserving has copied it
+            Storage::Mapped(_) => {}
         }
     }
 
@@ -83,6 +134,8 @@ impl<T: Pod> Column<T> {
                 bytemuck::cast_slice_mut(map)[*length..end].copy_from_slice(values);
                 *length = end;
             }
+            // reserving has copied it
+            Storage::Mapped(_) => {}
         }
     }
 
@@ -118,7 +171,9 @@ impl<T: Pod> Column<T> {
 
     /// Shortens the column; does nothing when it is not longer.
     pub fn truncate(&mut self, length: usize) {
+        self.own();
         match &mut self.storage {
+            Storage::Mapped(_) => {}
             Storage::Short(values) => values.truncate(length),
             Storage::Long { length: own, .. } => *own = length.min(*own),
         }
@@ -128,6 +183,7 @@ impl<T: Pod> Column<T> {
         match &self.storage {
             Storage::Short(values) => values.capacity(),
             Storage::Long { map, .. } => map.len() / size_of::<T>(),
+            Storage::Mapped(_) => 0,
         }
     }
 
@@ -135,6 +191,15 @@ impl<T: Pod> Column<T> {
         let needed = self.len() + additional;
         if needed > self.capacity() {
             self.grow(needed);
+        }
+    }
+
+    /// Copies a column that lies in an index, so that it can be changed.
+    fn own(&mut self) {
+        if let Storage::Mapped(section) = &self.storage {
+            let mut copy = Self::with_capacity(section.len());
+            copy.extend_from_slice(section.all());
+            *self = copy;
         }
     }
 
@@ -160,7 +225,7 @@ fn long_map<T: Pod>(capacity: usize) -> Option<MmapMut> {
     Some(map)
 }
 
-impl<T: Pod> Deref for Column<T> {
+impl<T: Pod + Send + Sync> Deref for Column<T> {
     type Target = [T];
 
     #[inline]
@@ -168,33 +233,36 @@ impl<T: Pod> Deref for Column<T> {
         match &self.storage {
             Storage::Short(values) => values,
             Storage::Long { map, length, .. } => &bytemuck::cast_slice(map)[..*length],
+            Storage::Mapped(section) => section.all(),
         }
     }
 }
 
-impl<T: Pod> DerefMut for Column<T> {
+impl<T: Pod + Send + Sync> DerefMut for Column<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
+        self.own();
         match &mut self.storage {
             Storage::Short(values) => values,
             Storage::Long { map, length, .. } => &mut bytemuck::cast_slice_mut(map)[..*length],
+            Storage::Mapped(_) => &mut [],
         }
     }
 }
 
-impl<T: Pod> Default for Column<T> {
+impl<T: Pod + Send + Sync> Default for Column<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Pod> From<Vec<T>> for Column<T> {
+impl<T: Pod + Send + Sync> From<Vec<T>> for Column<T> {
     fn from(values: Vec<T>) -> Self {
         Self { storage: Storage::Short(values) }
     }
 }
 
-impl<T: Pod> FromIterator<T> for Column<T> {
+impl<T: Pod + Send + Sync> FromIterator<T> for Column<T> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
         let values = values.into_iter();
         let mut column = Self::with_capacity(values.size_hint().0);
@@ -203,15 +271,15 @@ impl<T: Pod> FromIterator<T> for Column<T> {
     }
 }
 
-impl<T: Pod + PartialEq> PartialEq for Column<T> {
+impl<T: Pod + Send + Sync + PartialEq> PartialEq for Column<T> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl<T: Pod + Eq> Eq for Column<T> {}
+impl<T: Pod + Send + Sync + Eq> Eq for Column<T> {}
 
-impl<T: Pod> fmt::Debug for Column<T> {
+impl<T: Pod + Send + Sync> fmt::Debug for Column<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Column").field("length", &self.len()).finish_non_exhaustive()
     }

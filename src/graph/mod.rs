@@ -10,6 +10,7 @@ pub mod column;
 pub mod csr;
 pub mod heap;
 pub mod id;
+pub mod index;
 pub mod names;
 pub mod petgraph;
 pub mod reference;

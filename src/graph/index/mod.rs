@@ -1,0 +1,220 @@
+//! A heap kept in a file, so that the next question about the same dump is answered at once.
+//!
+//! The file is a container of *sections*, arrays of fixed-width little-endian numbers that are used where they lie: it is
+//! mapped, and opening it costs a look at its first 4 KiB and at a table of hashes. `docs/index-format.md` describes it.
+//!
+//! Nothing in it is believed. The header and the hashes are checked when it is opened, each block of a section when it is
+//! first looked at: its hash, and what its numbers mean (rows exist, offsets ascend). Where a block fails, the index
+//! [is damaged](Index::is_damaged): from then on blocks that were not checked yet read as harmless numbers, so that whatever
+//! is being computed ends soon, and the result is thrown away.
+//!
+//! Rejected: a hash of each section, which costs a look at all of it; Arrow and Parquet, which are heavy, or decoded.
+
+mod header;
+mod identity;
+mod section;
+mod writer;
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytemuck::Pod;
+use memmap2::{Mmap, MmapMut};
+use rayon::prelude::*;
+
+use self::header::{Entry, Header};
+pub use self::header::{MAGIC, VERSION};
+pub use self::identity::Identity;
+pub(super) use self::section::Section;
+pub use self::section::{Block, ascending, below};
+pub use self::writer::IndexWriter;
+use super::column::Column;
+
+/// Bytes that are hashed together.
+const BLOCK: usize = 1 << 14;
+/// Sections start at multiples of this.
+const ALIGNMENT: u64 = 64;
+
+/// Why a file cannot serve as the index of a dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// There is no such file, or it cannot be read.
+    Missing,
+    /// It is no index.
+    Foreign,
+    /// Another version of this program wrote it, or a machine of another byte order.
+    Version,
+    /// It was cut off, or its bytes have changed.
+    Damaged,
+    /// The dump has changed since, or is another one.
+    Stale,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "cannot be read",
+            Self::Foreign => "is no index",
+            Self::Version => "is of another version",
+            Self::Damaged => "is damaged",
+            Self::Stale => "belongs to another state of the dump",
+        })
+    }
+}
+
+/// An index, open.
+#[derive(Debug, Clone)]
+pub struct Index {
+    file: Arc<IndexFile>,
+    header: Header,
+}
+
+/// The mapped file, which columns share.
+#[derive(Debug)]
+pub(super) struct IndexFile {
+    map: Mmap,
+    damaged: AtomicBool,
+}
+
+impl IndexFile {
+    /// What is damaged stays so: the result will not be used.
+    fn set_damaged(&self) {
+        self.damaged.store(true, Ordering::Relaxed);
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+}
+
+impl Index {
+    /// Opens the file at `path` and checks its header and its table of hashes.
+    ///
+    /// # Errors
+    /// Any reason for which the file is no good, but [`Unusable::Stale`].
+    pub fn open(path: &Path) -> Result<Self, Unusable> {
+        let file = File::open(path).map_err(|_| Unusable::Missing)?;
+        let metadata = file.metadata().map_err(|_| Unusable::Missing)?;
+        if !metadata.is_file() {
+            return Err(Unusable::Foreign);
+        }
+        if metadata.len() == 0 {
+            return Err(Unusable::Damaged);
+        }
+        Self::from_map(crate::source::map(&file).map_err(|_| Unusable::Missing)?)
+    }
+
+    /// The same from bytes in memory, which are copied to where they are aligned.
+    ///
+    /// # Errors
+    /// As [`Index::open`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unusable> {
+        let mut map = MmapMut::map_anon(bytes.len().max(1)).map_err(|_| Unusable::Missing)?;
+        map[..bytes.len()].copy_from_slice(bytes);
+        let map = map.make_read_only().map_err(|_| Unusable::Missing)?;
+        if bytes.is_empty() { Err(Unusable::Damaged) } else { Self::from_map(map) }
+    }
+
+    fn from_map(map: Mmap) -> Result<Self, Unusable> {
+        if cfg!(target_endian = "big") {
+            return Err(Unusable::Version);
+        }
+        let header = Header::read(&map)?;
+        Ok(Self { file: Arc::new(IndexFile { map, damaged: AtomicBool::new(false) }), header })
+    }
+
+    /// The dump that was read for it.
+    pub fn dump(&self) -> Identity {
+        self.header.dump
+    }
+
+    /// n: how many objects there are.
+    pub fn object_count(&self) -> usize {
+        self.header.objects
+    }
+
+    /// m: how many strong references there are.
+    pub fn reference_count(&self) -> usize {
+        self.header.references
+    }
+
+    /// Whether a block failed its check: nothing that was computed since it was opened can be believed.
+    pub fn is_damaged(&self) -> bool {
+        self.file.is_damaged()
+    }
+
+    /// Marks it as damaged, for whoever finds that its parts do not fit together.
+    pub fn set_damaged(&self) {
+        self.file.set_damaged();
+    }
+
+    /// Whether there is a section of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.header.entry(name).is_some()
+    }
+
+    /// How many bytes the section has; `None` where there is no such section.
+    pub fn bytes_of(&self, name: &str) -> Option<usize> {
+        self.header.entry(name).map(|entry| entry.bytes)
+    }
+
+    /// The section `name` as a column of `length` numbers. `check` looks at what a block's numbers mean; `harmless` stands
+    /// for the numbers of blocks that fail, and must do no harm where it is used.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when there is no such section, or it has another length or width.
+    pub fn column<T: Pod + Send + Sync>(
+        &self,
+        name: &str,
+        length: usize,
+        harmless: T,
+        check: impl Fn(Block<'_, T>) -> bool + Send + Sync + 'static,
+    ) -> Result<Column<T>, Unusable> {
+        let entry = self.header.entry(name).ok_or(Unusable::Damaged)?;
+        let bytes = length.checked_mul(size_of::<T>());
+        if entry.width != size_of::<T>() || bytes != Some(entry.bytes) {
+            return Err(Unusable::Damaged);
+        }
+        Ok(Column::mapped(Section::new(Arc::clone(&self.file), entry, self.header.hashes, harmless, Box::new(check))))
+    }
+
+    /// The section `name` as bytes, checked whole.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when there is no such section, or its hashes are wrong.
+    pub fn bytes(&self, name: &str) -> Result<&[u8], Unusable> {
+        let entry = self.header.entry(name).ok_or(Unusable::Damaged)?;
+        if self.is_intact(entry) { Ok(&self.file.map[entry.range()]) } else { Err(Unusable::Damaged) }
+    }
+
+    /// The section `name` as a value in JSON, checked whole.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when there is no such section, its hashes are wrong, or it says something else.
+    pub fn json<V: serde::de::DeserializeOwned>(&self, name: &str) -> Result<V, Unusable> {
+        serde_json::from_slice(self.bytes(name)?).map_err(|_| Unusable::Damaged)
+    }
+
+    /// Checks the hashes of all sections, in parallel: O(size of the file).
+    pub fn check(&self) -> bool {
+        let is_intact = self.header.sections.par_iter().all(|entry| self.is_intact(entry));
+        if !is_intact {
+            self.set_damaged();
+        }
+        is_intact
+    }
+
+    fn is_intact(&self, entry: &Entry) -> bool {
+        let blocks = self.file.map[entry.range()].par_chunks(BLOCK);
+        let expected = |block| header::hash_at(&self.file.map, self.header.hashes, entry.first_hash + block);
+        blocks.enumerate().all(|(block, bytes)| expected(block) == Some(hash(bytes)))
+    }
+}
+
+/// XXH3, 64 bits.
+fn hash(bytes: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(bytes)
+}

@@ -1,5 +1,7 @@
 //! Tests of `src/graph`: the frozen graph, its index of addresses, petgraph on it.
 
+mod index;
+
 use petgraph::algo::{kosaraju_scc, tarjan_scc};
 use petgraph::visit::{Bfs, EdgeRef, IntoEdges, Reversed};
 use proptest::prelude::*;

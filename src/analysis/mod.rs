@@ -11,6 +11,7 @@ pub mod expression;
 pub mod heap_tree;
 pub mod holders;
 mod marks;
+pub mod kept;
 pub mod object;
 pub mod origin;
 pub mod overview;

@@ -5,6 +5,7 @@
 mod array;
 mod block;
 pub mod estimate;
+pub mod indexed;
 pub mod json_graph;
 mod learned;
 pub mod python;

@@ -66,7 +66,7 @@ pub struct Asides {
 pub fn read(source: Arc<Source>, dialect: Dialect, progress: &Progress) -> Result<Heap> {
     let mut loaded = load(&source, dialect.is_lines, progress);
     let about = About {
-        format: dialect.name,
+        format: dialect.name.into(),
         has_marked_roots: loaded.builder.has_roots(),
         has_reference_names: loaded.has_names,
         ..About::default()
@@ -74,7 +74,7 @@ pub fn read(source: Arc<Source>, dialect: Dialect, progress: &Progress) -> Resul
     let records = RecordText { source, order: dialect.order };
     let module_name = |place| records.describe(place, "module").name;
     let graph = loaded.builder.finish(&mut loaded.damage, &module_name, progress)?;
-    Ok(Heap { graph, records: Box::new(records), about, damage: loaded.damage })
+    Ok(Heap::new(graph, Box::new(records), about, loaded.damage))
 }
 
 /// Reads all records of a dump, in parallel.
@@ -283,6 +283,17 @@ impl Piece {
     }
 }
 
+/// What an index keeps of the text of a dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredText {
+    /// Of a [`RecordText`].
+    Records {
+        /// What the order of references means.
+        order: Order,
+    },
+}
+
 /// The text of records, read again from the dump.
 pub struct RecordText {
     /// The dump.
@@ -298,6 +309,10 @@ impl Records for RecordText {
 
     fn references(&self, place: u64, type_name: &str, visit: &mut dyn FnMut(ReferenceSlot)) {
         record::references(&self.source, place, type_name, self.order, visit);
+    }
+
+    fn stored(&self) -> Option<serde_json::Value> {
+        serde_json::to_value(StoredText::Records { order: self.order }).ok()
     }
 }
 

@@ -25,7 +25,8 @@ const MAX_VALUE: usize = 400;
 const FIRST_INEXACT: u64 = 1 << 53;
 
 /// What the numbers in a record's references mean where the dump does not name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// As CPython's traversal reports them (Meliae): sequences from last to first; a dictionary's values, or value, key,
     /// value, key where not all keys are strings.

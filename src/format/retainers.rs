@@ -40,11 +40,11 @@ pub fn read(source: Arc<Source>, progress: &Progress) -> Result<Heap> {
     let records = RecordText { source, order: Order::Unknown };
     let module_name = |place| records.describe(place, "module").name;
     let graph = loaded.builder.finish(&mut loaded.damage, &module_name, progress)?;
-    Ok(Heap { graph, records: Box::new(records), about, damage: loaded.damage })
+    Ok(Heap::new(graph, Box::new(records), about, loaded.damage))
 }
 
 fn header(bytes: &[u8]) -> Result<About> {
-    let mut about = About { format: NAME, ..About::default() };
+    let mut about = About { format: NAME.into(), ..About::default() };
     let mut version = None;
     let mut scanner = Scanner::new(bytes, if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
     let read = scanner.object(|key, scanner| {

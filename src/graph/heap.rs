@@ -1,10 +1,12 @@
 //! A heap as loaded: the graph, the text that stays in the dump, and what is known of the dump itself.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
 use crate::counts::counted;
 
+use super::results::Results;
 use super::{HeapGraph, ObjectId, ReferenceKind, ReferenceName};
 
 /// A loaded dump.
@@ -17,6 +19,8 @@ pub struct Heap {
     pub about: About,
     /// What was wrong with the dump and was worked around.
     pub damage: Damage,
+    /// What was found out about it so far, or comes from its index.
+    pub results: Results,
 }
 
 impl fmt::Debug for Heap {
@@ -26,6 +30,11 @@ impl fmt::Debug for Heap {
 }
 
 impl Heap {
+    /// A heap of which nothing is known yet but what the dump says.
+    pub fn new(graph: HeapGraph, records: Box<dyn Records>, about: About, damage: Damage) -> Self {
+        Self { graph, records, about, damage, results: Results::default() }
+    }
+
     /// What the dump's record of `object` says.
     pub fn describe(&self, object: ObjectId) -> Description {
         self.records.describe(self.graph.place(object), self.graph.type_name_of(object))
@@ -35,6 +44,10 @@ impl Heap {
     /// [`HeapGraph::forward`] and its name, in order.
     pub fn for_each_reference(&self, object: ObjectId, mut visit: impl FnMut(usize, ObjectId, &ReferenceName)) {
         let range = self.graph.forward().range(object);
+        if !self.records.has_text() {
+            let unnamed = range.zip(self.graph.referents(object));
+            return unnamed.for_each(|(position, target)| visit(position, target, &ReferenceName::unknown()));
+        }
         let mut position = range.start;
         self.records.references(self.graph.place(object), self.graph.type_name_of(object), &mut |slot| {
             if slot.is_weak || position >= range.end {
@@ -81,6 +94,17 @@ pub trait Records: Send + Sync {
 
     /// Calls `visit` for each reference of the record at `place`, strong and weak, dangling ones too, in order.
     fn references(&self, place: u64, type_name: &str, visit: &mut dyn FnMut(ReferenceSlot));
+
+    /// Whether there is any text: not when a heap comes from an index and its dump is gone.
+    fn has_text(&self) -> bool {
+        true
+    }
+
+    /// How an index writes down what it takes to read the text again, as a value in JSON; `None` where a heap with such
+    /// records cannot be kept in an index.
+    fn stored(&self) -> Option<serde_json::Value> {
+        None
+    }
 }
 
 /// What a record says of an object beyond its numbers. Absent where the dump does not say.
@@ -112,10 +136,10 @@ pub struct ReferenceSlot {
 }
 
 /// Where a dump comes from. Absent where the dump does not say.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct About {
     /// The format as which the dump was read.
-    pub format: &'static str,
+    pub format: Cow<'static, str>,
     /// The file.
     pub file: String,
     /// Bytes of the dump, decompressed.
@@ -141,7 +165,7 @@ pub struct About {
 }
 
 /// Damage that was worked around while reading, counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Damage {
     /// Records that could not be read, and were left out.
     pub broken_records: u64,

@@ -14,6 +14,7 @@ pub mod index;
 pub mod names;
 pub mod petgraph;
 pub mod reference;
+pub mod results;
 
 pub use builder::{GraphBuilder, ObjectTable};
 pub use heap::{About, Damage, Description, Heap, Records, ReferenceSlot};

@@ -51,7 +51,7 @@ pub(super) fn link(document: Document, source: Arc<Source>, progress: &Progress)
     };
     builder.add(listed(listed_roots.iter().map(address), &index, &nodes, &source, reader.flavour));
     let about = About {
-        format: reader.flavour.name(),
+        format: reader.flavour.name().into(),
         has_reference_names: edges.has_labels,
         has_marked_roots: builder.has_roots(),
         ..About::default()
@@ -61,7 +61,7 @@ pub(super) fn link(document: Document, source: Arc<Source>, progress: &Progress)
     drop((index, nodes.ids, nodes.types, nodes.sizes, edges.sources, edges.lengths, edges.targets));
     let module_name = |place| records.describe(place, "module").name;
     let graph = builder.finish(&mut damage, &module_name, progress)?;
-    Ok(Heap { graph, records: Box::new(records), about, damage })
+    Ok(Heap::new(graph, Box::new(records), about, damage))
 }
 
 impl Texts {

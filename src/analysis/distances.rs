@@ -79,6 +79,11 @@ impl RootChoice {
         graph.roots().iter().filter(is_asked)
     }
 
+    /// How many passes there are.
+    pub fn pass_count(&self) -> usize {
+        self.passes.len()
+    }
+
     fn pass_has(&self, pass: usize, root: &Root) -> bool {
         self.passes[pass].iter().any(|wanted| {
             let name = root.name.as_deref().unwrap_or("");
@@ -166,7 +171,7 @@ impl Distances {
 
     /// A key that sorts objects so that each comes after all objects of its shortest chains.
     pub fn order(&self, object: ObjectId) -> u32 {
-        self.columns.values[object.index()]
+        self.columns.values.get(object.index())
     }
 
     /// How many objects each pass reached.

@@ -7,7 +7,8 @@
 use std::io::{self, Write};
 
 use super::distances::RootChoice;
-use super::dominators::{Holder, distances_and_dominators};
+use super::dominators::Holder;
+use super::kept::distances_and_dominators;
 use super::retaining::Retaining;
 use crate::graph::{Heap, ObjectId};
 
@@ -26,7 +27,7 @@ pub enum Rows {
 /// What the writer reports.
 pub fn export(heap: &Heap, choice: &RootChoice, rows: Rows, out: &mut dyn Write) -> io::Result<()> {
     let retaining = Retaining::all(&heap.graph);
-    let (distances, dominators) = distances_and_dominators(&retaining, choice);
+    let (distances, dominators) = distances_and_dominators(heap, &retaining, choice);
     if rows == Rows::Csv {
         writeln!(out, "address,type,shallow_size,distance,idom,retained")?;
     }

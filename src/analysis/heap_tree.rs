@@ -8,6 +8,7 @@
 //! the names of references. Breadth first, with a queue.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value, json};
@@ -15,7 +16,8 @@ use serde_json::{Map, Value, json};
 use super::chains::report::notes;
 use super::chains::{SCHEMA, address_data, dump_data, reference_data, title};
 use super::distances::RootChoice;
-use super::dominators::{Dominators, Holder, dominators};
+use super::dominators::{Dominators, Holder};
+use super::kept::dominator_tree;
 use super::origin::package;
 use super::retaining::Retaining;
 use super::summary::Amount;
@@ -93,7 +95,7 @@ pub struct LeftOut {
 
 /// The dominator tree of what the chosen roots reach, from the largest down.
 pub fn heap_tree(heap: &Heap, choice: &RootChoice, options: TreeOptions) -> HeapTree {
-    let tree = dominators(&Retaining::all(&heap.graph), choice.roots(&heap.graph));
+    let tree = dominator_tree(heap, &Retaining::all(&heap.graph), choice);
     let options = TreeOptions { depth: options.depth.min(DEEPEST), group_from: options.group_from.max(2), ..options };
     let roots = choice.roots(&heap.graph).collect();
     Growing { heap, tree, options, roots, found: Vec::new() }.grow()
@@ -111,7 +113,7 @@ struct Found {
 
 struct Growing<'a> {
     heap: &'a Heap,
-    tree: Dominators,
+    tree: Arc<Dominators>,
     options: TreeOptions,
     roots: FxHashSet<ObjectId>,
     /// Breadth first.

@@ -5,11 +5,11 @@
 use std::io;
 use std::sync::Arc;
 
-use super::distances::{Distances, RootChoice};
-use super::dominators::{Dominators, dominators};
+use super::distances::{DistanceColumns, Distances, RootChoice};
+use super::dominators::{DominatorColumns, Dominators, dominators};
 use super::retaining::Retaining;
-use crate::graph::Heap;
-use crate::graph::index::IndexWriter;
+use crate::graph::index::{Block, Index, IndexWriter, Unusable, below};
+use crate::graph::{Heap, Sizes};
 
 /// Distances from the roots of `choice`.
 pub fn distances(heap: &Heap, retaining: &Retaining<'_>, choice: &RootChoice) -> Arc<Distances> {
@@ -34,20 +34,20 @@ fn is_usual(retaining: &Retaining<'_>, choice: &RootChoice) -> bool {
 }
 
 fn known_distances(heap: &Heap) -> Option<Arc<Distances>> {
-    let restored = || Distances::restore(heap.results.index()?).map(|distances| heap.results.keep(distances));
+    let restored = || restore_distances(heap.results.index()?).map(|distances| heap.results.keep(distances));
     heap.results.get().or_else(restored)
 }
 
 fn known_dominators(heap: &Heap) -> Option<Arc<Dominators>> {
-    let restored = || Dominators::restore(heap.results.index()?).map(|tree| heap.results.keep(tree));
+    let restored = || restore_dominators(heap.results.index()?).map(|tree| heap.results.keep(tree));
     heap.results.get().or_else(restored)
 }
 
 /// Whether something is known that the index from which the heap comes does not have.
 pub fn has_news(heap: &Heap) -> bool {
     let Some(index) = heap.results.index() else { return true };
-    let distances = heap.results.get::<Distances>().is_some() && !Distances::is_in(index);
-    distances || (heap.results.get::<Dominators>().is_some() && !Dominators::is_in(index))
+    let distances = heap.results.get::<Distances>().is_some() && !index.has(DISTANCES);
+    distances || (heap.results.get::<Dominators>().is_some() && !index.has(POSITIONS))
 }
 
 /// Appends what is known to an index.
@@ -56,10 +56,83 @@ pub fn has_news(heap: &Heap) -> bool {
 /// What the system says.
 pub fn store(heap: &Heap, writer: &mut IndexWriter) -> io::Result<()> {
     if let Some(distances) = known_distances(heap) {
-        distances.store(writer)?;
+        let columns = distances.columns();
+        writer.section(DISTANCES, &columns.values)?;
+        writer.json(PASSES, &(&columns.bases, &columns.reached))?;
     }
-    match known_dominators(heap) {
-        Some(tree) => tree.store(writer),
-        None => Ok(()),
+    if let Some(tree) = known_dominators(heap) {
+        let columns = tree.columns();
+        writer.section(POSITIONS, &columns.positions)?;
+        writer.section(OBJECTS, &columns.objects)?;
+        writer.section(DOMINATORS, &columns.dominators)?;
+        writer.section(COUNTS, &columns.counts)?;
+        columns.retained.store(writer, RETAINED)?;
     }
+    Ok(())
+}
+
+const DISTANCES: &str = "distances";
+const PASSES: &str = "distances.bases";
+const POSITIONS: &str = "tree.positions";
+const OBJECTS: &str = "tree.objects";
+const DOMINATORS: &str = "tree.dominators";
+const COUNTS: &str = "tree.counts";
+const RETAINED: [&str; 2] = ["tree.retained", "tree.retained.w"];
+
+/// The distances in an index; `None` where there are none, or none that make sense.
+fn restore_distances(index: &Index) -> Option<Distances> {
+    if !index.has(DISTANCES) {
+        return None;
+    }
+    let restore = || {
+        let (bases, reached): (Vec<u32>, Vec<u64>) = index.json(PASSES)?;
+        let is_sound = bases.first() == Some(&0) && bases.is_sorted() && bases.len() == reached.len();
+        if !is_sound || bases.len() != RootChoice::default().pass_count() {
+            return Err(Unusable::Damaged);
+        }
+        let values = index.column(DISTANCES, index.object_count(), u32::MAX, |_| true)?;
+        Ok(Distances::from_columns(DistanceColumns { values, bases, reached }))
+    };
+    sound(index, restore())
+}
+
+/// The dominator tree in an index; `None` where there is none, or none that makes sense.
+fn restore_dominators(index: &Index) -> Option<Dominators> {
+    let bytes = index.bytes_of(OBJECTS)?;
+    let restore = || {
+        let (objects, rows) = (index.object_count() as u64, bytes / size_of::<u32>());
+        if rows == 0 {
+            return Err(Unusable::Damaged);
+        }
+        let dominators = index.column(DOMINATORS, rows, 0, |block: Block<'_, u32>| {
+            // each row comes after its dominator, but for the first, which has none
+            let above = (block.first..).zip(block.values);
+            above.filter(|&(row, &above)| above as usize >= row.max(1)).count() == 0
+        })?;
+        let counts = index.column(COUNTS, rows, 1, move |block: Block<'_, u32>| {
+            let counts = (block.first..).zip(block.values);
+            counts.filter(|&(row, &count)| count == 0 || count as usize > rows - row).count() == 0
+        })?;
+        let is_object = below::<u32>(objects);
+        Ok(Dominators::from_columns(DominatorColumns {
+            positions: index.column(POSITIONS, index.object_count(), 0, below::<u32>(rows as u64))?,
+            // the first has no meaning
+            objects: index.column(OBJECTS, rows, 0, move |block| {
+                let values = if block.first == 0 { &block.values[1..] } else { block.values };
+                is_object(Block { values, ..block })
+            })?,
+            dominators,
+            counts,
+            retained: Sizes::restore(index, rows, RETAINED)?,
+        }))
+    };
+    sound(index, restore())
+}
+
+/// What was read, or that the index is damaged.
+fn sound<R>(index: &Index, restored: Result<R, Unusable>) -> Option<R> {
+    if restored.is_err() {
+        index.set_damaged();
+    }
+    restored.ok()
 }

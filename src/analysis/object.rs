@@ -12,7 +12,8 @@ use super::chains::{
     Chains, Detail, FIRST_IMMORTAL, Options, SCHEMA, address_data, chains, dump_data, reference_data, title,
 };
 use super::distances::RootChoice;
-use super::dominators::{Dominators, dominators};
+use super::dominators::Dominators;
+use super::kept::dominator_tree;
 use super::retaining::Retaining;
 use super::select::{Group, Selection};
 use super::summary::Amount;
@@ -94,7 +95,7 @@ pub struct RetainedType {
 /// All about one object.
 pub fn object_page(heap: &Heap, choice: &RootChoice, object: ObjectId) -> ObjectPage {
     let graph = &heap.graph;
-    let tree = dominators(&Retaining::all(graph), choice.roots(graph));
+    let tree = dominator_tree(heap, &Retaining::all(graph), choice);
     let group = Group { type_id: graph.type_of(object), objects: vec![object] };
     let selection = Selection { groups: vec![group], ..Selection::default() };
     let options = Options { roots: choice.clone(), ..Options::default() };

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::chains::report::notes;
-use super::distances::{Distances, RootChoice};
+use super::distances::RootChoice;
+use super::kept::distances;
 use super::retaining::Retaining;
 use crate::counts::{bytes_text, counted, more_of};
 use crate::graph::{Heap, TypeId};
@@ -44,7 +45,7 @@ pub fn overview(heap: &Heap) -> Overview {
         let name = |counted: &TypeCount| graph.type_name(counted.type_id);
         b.shallow_size.cmp(&a.shallow_size).then_with(|| name(a).cmp(name(b)))
     });
-    let distances = Distances::search(&Retaining::all(graph), &RootChoice::default());
+    let distances = distances(heap, &Retaining::all(graph), &RootChoice::default());
     let by_module = distances.reached().first().copied().unwrap_or(0);
     let by_others = distances.reached().iter().skip(1).sum();
     let unreached = graph.object_count() as u64 - by_module - by_others;

@@ -18,7 +18,8 @@ use super::chains::report::notes;
 use super::chains::{FIRST_IMMORTAL, SCHEMA, dump_data};
 use super::cycles::on_cycles;
 use super::distances::RootChoice;
-use super::dominators::{Dominators, Holder, dominators};
+use super::dominators::{Dominators, Holder};
+use super::kept::dominator_tree;
 use super::origin::package;
 use super::retaining::Retaining;
 use crate::counts::{bytes_text, counted, grouped, more_of};
@@ -136,7 +137,7 @@ pub struct Summary {
 /// Sums the heap up: O(m log n), and one look at each record for sites and reference counts where the dump has them.
 pub fn summary(heap: &Heap, choice: &RootChoice, by: By, sort: Sort) -> Summary {
     let retaining = Retaining::all(&heap.graph);
-    let tree = dominators(&retaining, choice.roots(&heap.graph));
+    let tree = dominator_tree(heap, &retaining, choice);
     let grouping = match by {
         By::Type => by_type(&heap.graph),
         By::Module => by_module(&heap.graph),

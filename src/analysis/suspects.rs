@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 
 use super::chains::{Chains, Detail, Options, chains, dump_data, object_expressions, object_title};
 use super::distances::Distances;
-use super::dominators::{Dominators, Holder, distances_and_dominators, retained_together};
+use super::dominators::{Dominators, Holder, retained_together};
+use super::kept::distances_and_dominators;
 use super::origin::{Origin, TypeOrigins};
 use super::retaining::Retaining;
 use super::select::{Group, Selection};
@@ -103,7 +104,7 @@ impl Candidate {
 /// Finds the suspects. O(n + m) and a search for each that is worked out.
 pub fn suspects(heap: &Heap, options: &Options) -> Suspects {
     let retaining = Retaining::all(&heap.graph);
-    let (distances, dominators) = distances_and_dominators(&retaining, &options.roots);
+    let (distances, dominators) = distances_and_dominators(heap, &retaining, &options.roots);
     let survey = Survey::new(heap, &retaining, (&distances, &dominators), options);
     let mut candidates = survey.containers();
     candidates.extend(survey.shared());

@@ -6,12 +6,14 @@
 //! lookup and one population count, and a permutation turns ranks into rows: [`AddressIndex`]. Where addresses do not cluster
 //! (random 64-bit ids), a sorted array and binary search take over.
 
+use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::column::Column;
+use super::index::{Index, IndexWriter, Unusable, below};
 
 /// Bits of an address that its place in a page takes: pages of 64 KiB, places of 8 bytes. Addresses with another remainder
 /// by 8 have pages of their own, so that small dense numbers are as good as addresses.
@@ -131,9 +133,40 @@ impl Addresses {
     /// The address in `row`.
     pub fn get(&self, row: usize) -> u64 {
         match self {
-            Self::Coded { pages, codes } => decode(pages, codes[row]),
-            Self::Wide(addresses) => addresses[row],
+            Self::Coded { pages, codes } => decode(pages, codes.get(row)),
+            Self::Wide(addresses) => addresses.get(row),
         }
+    }
+
+    /// Appends the addresses to an index.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn store(&self, writer: &mut IndexWriter) -> io::Result<()> {
+        match self {
+            Self::Coded { pages, codes } => {
+                writer.section("addresses.pages", pages)?;
+                writer.section("addresses", codes)
+            }
+            Self::Wide(addresses) => writer.section("addresses", addresses),
+        }
+    }
+
+    /// The addresses of an index.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when they are not there.
+    pub fn restore(index: &Index) -> Result<Self, Unusable> {
+        let rows = index.object_count();
+        if !index.has("addresses.pages") {
+            return Ok(Self::Wide(index.column("addresses", rows, 0, |_| true)?));
+        }
+        let pages: Vec<u64> = index.rows("addresses.pages")?;
+        if pages.is_empty() && rows > 0 {
+            return Err(Unusable::Damaged);
+        }
+        let codes = index.column("addresses", rows, 0, below::<u32>((pages.len() as u64) << PLACE_BITS))?;
+        Ok(Self::Coded { pages: pages.into(), codes })
     }
 
     /// The row of an address. Looks at all of them: for the few that a person asks for.

@@ -165,6 +165,8 @@ impl<T: Pod + Send + Sync> Column<T> {
                 }
                 *length += count;
             }
+            // reserving has copied it, if there is anything to append
+            Storage::Mapped(_) => {}
         }
         true
     }

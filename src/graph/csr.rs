@@ -1,11 +1,13 @@
 //! Compressed sparse rows: who refers to whom, in two arrays.
 
+use std::io;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::column::Column;
 use super::id::ObjectId;
+use super::index::{Index, IndexWriter, Unusable, ascending, below};
 
 /// References by row: `offsets` has n + 1 entries, `targets` has m.
 #[derive(Debug, Default)]
@@ -43,8 +45,8 @@ impl Offsets {
     #[inline]
     fn get(&self, index: usize) -> usize {
         match self {
-            Self::Narrow(offsets) => offsets[index] as usize,
-            Self::Wide(offsets) => offsets[index] as usize,
+            Self::Narrow(offsets) => offsets.get(index) as usize,
+            Self::Wide(offsets) => offsets.get(index) as usize,
         }
     }
 
@@ -78,6 +80,32 @@ impl Csr {
         Self::from_degrees(degrees, targets.into())
     }
 
+    /// Appends the rows to an index, under the names of offsets and targets.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn store(&self, writer: &mut IndexWriter, [offsets, targets]: [&str; 2]) -> io::Result<()> {
+        match &self.offsets {
+            Offsets::Narrow(narrow) => writer.section(offsets, narrow)?,
+            Offsets::Wide(wide) => writer.section(offsets, wide)?,
+        }
+        writer.section(targets, &self.targets)
+    }
+
+    /// Rows from an index.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when they are not there.
+    pub fn restore(index: &Index, [offsets, targets]: [&str; 2]) -> Result<Self, Unusable> {
+        let (rows, references) = (index.object_count(), index.reference_count());
+        let offsets = if u32::try_from(references).is_ok() {
+            Offsets::Narrow(index.column(offsets, rows + 1, 0, ascending::<u32>(references as u64))?)
+        } else {
+            Offsets::Wide(index.column(offsets, rows + 1, 0, ascending::<u64>(references as u64))?)
+        };
+        Ok(Self { offsets, targets: index.column(targets, references, 0, below::<u32>(rows as u64))? })
+    }
+
     /// How many rows there are.
     pub fn row_count(&self) -> usize {
         self.offsets.len() - 1
@@ -97,7 +125,7 @@ impl Csr {
     /// The targets of `row`, in order.
     #[inline]
     pub fn row(&self, row: ObjectId) -> &[u32] {
-        &self.targets[self.range(row)]
+        self.targets.range(self.range(row))
     }
 
     /// The row of the reference at `position`, found by binary search.
@@ -113,7 +141,7 @@ impl Csr {
     /// The target of the reference at `position`.
     #[inline]
     pub fn target(&self, position: usize) -> ObjectId {
-        ObjectId(self.targets[position])
+        ObjectId(self.targets.get(position))
     }
 
     /// The same references by target: row t lists its sources, ascending, as often as they refer to t.

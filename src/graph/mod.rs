@@ -15,6 +15,7 @@ pub mod names;
 pub mod petgraph;
 pub mod reference;
 pub mod results;
+mod stored;
 
 pub use builder::{GraphBuilder, ObjectTable};
 pub use heap::{About, Damage, Description, Heap, Records, ReferenceSlot};
@@ -96,13 +97,13 @@ struct Types {
 impl Types {
     #[inline]
     fn get(&self, row: usize) -> TypeId {
-        let high = if self.high.is_empty() { 0 } else { u32::from(self.high[row]) << 16 };
-        TypeId(high | u32::from(self.low[row]))
+        let high = if self.high.is_empty() { 0 } else { u32::from(self.high.get(row)) << 16 };
+        TypeId(high | u32::from(self.low.get(row)))
     }
 }
 
 /// Sizes of objects in bytes: four bytes each, the few that do not fit in a table beside them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
     /// `u32::MAX` for those that do not fit.
     narrow: Column<u32>,
@@ -111,6 +112,13 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// Sizes in order.
+    pub fn of(sizes: impl Iterator<Item = u64>) -> Self {
+        let mut all = Self { narrow: Column::with_capacity(sizes.size_hint().0), wide: Vec::new() };
+        sizes.for_each(|size| all.push(size));
+        all
+    }
+
     /// Appends a size.
     pub fn push(&mut self, size: u64) {
         let narrow = u32::try_from(size).unwrap_or(u32::MAX);
@@ -124,7 +132,7 @@ impl Sizes {
     /// The size in `row`, bytes.
     #[inline]
     pub fn get(&self, row: usize) -> u64 {
-        match self.narrow[row] {
+        match self.narrow.get(row) {
             u32::MAX => {
                 let wide = self.wide.binary_search_by_key(&row, |(row, _)| *row as usize);
                 wide.map_or(u64::from(u32::MAX), |place| self.wide[place].1)
@@ -146,7 +154,7 @@ impl Places {
     fn get(&self, row: usize) -> u64 {
         let bases = self.bases.partition_point(|(first, _)| *first as usize <= row);
         let base = bases.checked_sub(1).map_or(0, |place| self.bases[place].1);
-        base + u64::from(self.distances[row])
+        base.saturating_add(u64::from(self.distances.get(row)))
     }
 }
 

@@ -5,6 +5,8 @@
 //! (`tree`). Chains of one shape are a *signature* (`shape`): thirty sessions that are held
 //! the same way are one answer with a count.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -23,8 +25,9 @@ use self::shape::Shapes;
 use self::tree::{ChainTree, choose_chains};
 use super::cut::{Freed, disjoint_ways, frees};
 use super::distances::{Distances, RootChoice};
-use super::dominators::{Dominators, Holder, SetSize, distances_and_dominators, retained_together};
+use super::dominators::{Dominators, Holder, SetSize, retained_together};
 use super::exclude::{ReferencePattern, matching_references};
+use super::kept;
 use super::holders::{KnownHolder, KnownHolders};
 use super::origin::package;
 use super::retaining::Retaining;
@@ -209,10 +212,10 @@ pub fn chains(heap: &Heap, selection: &Selection, options: &Options) -> Chains {
     positions.dedup();
     let retaining = Retaining::without(&heap.graph, &positions);
     let (distances, dominators) = if options.retained {
-        let (distances, dominators) = distances_and_dominators(&retaining, &options.roots);
+        let (distances, dominators) = kept::distances_and_dominators(heap, &retaining, &options.roots);
         (distances, Some(dominators))
     } else {
-        (Distances::search(&retaining, &options.roots), None)
+        (kept::distances(heap, &retaining, &options.roots), None)
     };
     let search = Search { heap, retaining, distances, dominators, choice: &options.roots, holders: &options.holders };
     let types = search.answer_all(&selection.groups);
@@ -238,8 +241,8 @@ fn freed_without(heap: &Heap, selection: &Selection, options: &Options, excluded
 struct Search<'a> {
     heap: &'a Heap,
     retaining: Retaining<'a>,
-    distances: Distances,
-    dominators: Option<Dominators>,
+    distances: Arc<Distances>,
+    dominators: Option<Arc<Dominators>>,
     choice: &'a RootChoice,
     holders: &'a KnownHolders,
 }
@@ -450,7 +453,7 @@ pub fn reference_expressions(
     choice: &RootChoice,
     positions: &[usize],
 ) -> Vec<(ObjectId, String)> {
-    let distances = Distances::search(retaining, choice);
+    let distances = kept::distances(heap, retaining, choice);
     let holders: Vec<ObjectId> = positions.iter().map(|&position| heap.graph.forward().row_of(position)).collect();
     let reached: Vec<ObjectId> = holders.iter().copied().filter(|&holder| distances.pass(holder).is_some()).collect();
     let tree = choose_chains(heap, retaining, &distances, choice, &reached, "");
@@ -475,7 +478,7 @@ pub fn object_expressions(
     choice: &RootChoice,
     objects: &[ObjectId],
 ) -> Vec<Option<String>> {
-    let distances = Distances::search(retaining, choice);
+    let distances = kept::distances(heap, retaining, choice);
     let reached: Vec<ObjectId> = objects.iter().copied().filter(|&object| distances.pass(object).is_some()).collect();
     let tree = choose_chains(heap, retaining, &distances, choice, &reached, "");
     let shapes = Shapes::new(&heap.graph, &tree);

@@ -27,7 +27,7 @@ pub use set::{SetSize, retained_by_set, retained_together};
 use super::distances::{Distances, RootChoice};
 use super::marks::Marks;
 use super::retaining::Retaining;
-use crate::graph::ObjectId;
+use crate::graph::{ObjectId, Sizes};
 use crate::graph::column::Column;
 use tree::Tree;
 
@@ -62,13 +62,9 @@ pub struct DominatorColumns {
     /// Row of the immediate dominator of each row, a smaller one; 0 for row 0.
     pub dominators: Column<u32>,
     /// How many rows the subtree of each row takes, itself included.
-    pub counts: Column<u32>,
-    /// Bytes of each subtree; `u32::MAX` for those that are wide.
-    pub retained: Column<u32>,
-    /// Rows whose subtrees have 2³² − 1 bytes or more, ascending: w entries, few.
-    pub wide_rows: Column<u32>,
-    /// Bytes of those subtrees, w entries; `u64::MAX` for more.
-    pub wide_retained: Column<u64>,
+    pub counts: Sizes,
+    /// Bytes of each subtree; `u64::MAX` for more.
+    pub retained: Sizes,
 }
 
 /// Immediate dominators of everything that `roots` reach over the references of `retaining`, and retained sizes.
@@ -117,18 +113,8 @@ fn solve(retaining: &Retaining<'_>, roots: &[ObjectId], leaves: &Marks) -> Domin
     let tree = Tree::new(search);
     let holders = leaves::holders(retaining, &tree, &roots);
     let layout::Layout { positions, objects, dominators, counts } = layout::lay_out(tree, holders);
-    let sizes = sizes::retained_sizes(retaining.graph, &objects, &dominators);
-    Dominators {
-        columns: DominatorColumns {
-            positions,
-            objects,
-            dominators,
-            counts,
-            retained: sizes.narrow,
-            wide_rows: sizes.wide_rows,
-            wide_retained: sizes.wide,
-        },
-    }
+    let retained = sizes::retained_sizes(retaining.graph, &objects, &dominators);
+    Dominators { columns: DominatorColumns { positions, objects, dominators, counts: counts.into(), retained } }
 }
 
 /// A row or a number of an object. There are fewer than 2³² of either.
@@ -158,35 +144,35 @@ impl Dominators {
 
     /// The nearest object that dominates `object`, other than itself; `None` when no root reaches it.
     pub fn immediate_dominator(&self, object: ObjectId) -> Option<Holder> {
-        Some(self.holder(self.columns.dominators[self.row(object)?]))
+        Some(self.holder(self.columns.dominators.get(self.row(object)?)))
     }
 
     /// Bytes that go when the object goes, its own and what they hold outside the heap included; `u64::MAX` for more than
     /// that, 0 when no root reaches it.
     pub fn retained_size(&self, object: ObjectId) -> u64 {
-        self.row(object).map_or(0, |row| self.retained(row))
+        self.row(object).map_or(0, |row| self.columns.retained.get(row))
     }
 
     /// How many objects go when the object goes, itself included; 0 when no root reaches it.
     pub fn retained_count(&self, object: ObjectId) -> u64 {
-        self.row(object).map_or(0, |row| u64::from(self.columns.counts[row]))
+        self.row(object).map_or(0, |row| self.columns.counts.get(row))
     }
 
     /// Whether every path from the virtual root to `below` leads through `above`. An object that is reached dominates
     /// itself; what is not reached neither dominates nor is dominated. O(1).
     pub fn dominates(&self, above: ObjectId, below: ObjectId) -> bool {
         let (Some(above), Some(below)) = (self.row(above), self.row(below)) else { return false };
-        (above..above + self.columns.counts[above] as usize).contains(&below)
+        (above..above + self.count(above)).contains(&below)
     }
 
     /// How many objects the roots reach.
     pub fn reachable_count(&self) -> u64 {
-        u64::from(self.columns.counts[0]) - 1
+        self.columns.counts.get(0) - 1
     }
 
     /// Bytes of all objects that the roots reach; `u64::MAX` for more than that.
     pub fn reachable_size(&self) -> u64 {
-        self.retained(0)
+        self.columns.retained.get(0)
     }
 
     /// The objects whose immediate dominator is `holder`, in dump order.
@@ -195,26 +181,26 @@ impl Dominators {
             Holder::Root => Some(0),
             Holder::Object(object) => self.row(object),
         };
-        let rows = row.map_or(0..0, |row| row + 1..row + self.columns.counts[row] as usize);
+        let rows = row.map_or(0..0, |row| row + 1..row + self.count(row));
         let first = Some(rows.start).filter(|_| !rows.is_empty());
         let children = std::iter::successors(first, move |&row| {
-            Some(row + self.columns.counts[row] as usize).filter(|next| rows.contains(next))
+            Some(row + self.count(row)).filter(|next| rows.contains(next))
         });
-        children.map(|row| ObjectId(self.columns.objects[row]))
+        children.map(|row| self.object(row))
     }
 
     /// The objects that dominate `object`, itself left out, from the nearest upwards; none when no root reaches it.
     pub fn dominators_of(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
-        let above = |row: usize| Some(self.columns.dominators[row] as usize).filter(|&row| row != 0);
+        let above = |row: usize| Some(self.columns.dominators.get(row) as usize).filter(|&row| row != 0);
         let nearest = self.row(object).and_then(above);
-        std::iter::successors(nearest, move |&row| above(row)).map(|row| ObjectId(self.columns.objects[row]))
+        std::iter::successors(nearest, move |&row| above(row)).map(|row| self.object(row))
     }
 
     /// What goes when the object goes, itself first, in the order of [`Dominators::top_down`]; nothing when no root reaches
     /// it.
     pub fn retained_set(&self, object: ObjectId) -> impl ExactSizeIterator<Item = ObjectId> + '_ {
-        let rows = self.row(object).map_or(0..0, |row| row..row + self.columns.counts[row] as usize);
-        self.columns.objects[rows].iter().copied().map(ObjectId)
+        let rows = self.row(object).map_or(0..0, |row| row..row + self.count(row));
+        self.columns.objects.range(rows).iter().copied().map(ObjectId)
     }
 
     /// All objects that the roots reach, each after its immediate dominator and followed by what it dominates; siblings in
@@ -231,30 +217,35 @@ impl Dominators {
         let mut end = 0;
         rows.retain(|&row| {
             let is_topmost = row >= end;
-            end = end.max(row + self.columns.counts[row] as usize);
+            end = end.max(row + self.count(row));
             is_topmost
         });
-        rows.into_iter().map(|row| ObjectId(self.columns.objects[row])).collect()
+        rows.into_iter().map(|row| self.object(row)).collect()
     }
 
     /// The row of an object that is reached.
     fn row(&self, object: ObjectId) -> Option<usize> {
-        Some(self.columns.positions[object.index()] as usize).filter(|&row| row != 0)
+        Some(self.columns.positions.get(object.index()) as usize).filter(|&row| row != 0)
     }
 
-    /// Bytes of the subtree of a row.
-    fn retained(&self, row: usize) -> u64 {
-        let DominatorColumns { retained, wide_rows, wide_retained, .. } = &self.columns;
-        match retained[row] {
-            u32::MAX => {
-                let place = wide_rows.binary_search(&number(row));
-                place.map_or(u64::from(u32::MAX), |place| wide_retained[place])
-            }
-            size => u64::from(size),
-        }
+    /// How many rows the subtree of a row takes.
+    #[inline]
+    fn count(&self, row: usize) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "fewer than 2³² rows")]
+        let count = self.columns.counts.get(row) as usize;
+        count
+    }
+
+    /// The object of a row.
+    #[inline]
+    fn object(&self, row: usize) -> ObjectId {
+        let object = ObjectId(self.columns.objects.get(row));
+        // otherwise ways down the tree might not end
+        self.columns.objects.fits(|| self.row(object) == Some(row));
+        object
     }
 
     fn holder(&self, row: u32) -> Holder {
-        if row == 0 { Holder::Root } else { Holder::Object(ObjectId(self.columns.objects[row as usize])) }
+        if row == 0 { Holder::Root } else { Holder::Object(self.object(row as usize)) }
     }
 }

@@ -4,21 +4,10 @@ use rayon::prelude::*;
 
 use super::number;
 use crate::graph::column::Column;
-use crate::graph::{HeapGraph, ObjectId};
+use crate::graph::{HeapGraph, ObjectId, Sizes};
 
 /// Rows that one task looks at.
 const PIECE: usize = 1 << 14;
-
-/// Bytes by row.
-#[derive(Debug)]
-pub(super) struct Sizes {
-    /// `u32::MAX` for those of the table.
-    pub(super) narrow: Column<u32>,
-    /// Rows of the table, ascending.
-    pub(super) wide_rows: Column<u32>,
-    /// Their bytes.
-    pub(super) wide: Column<u64>,
-}
 
 /// Bytes of each row with all that it dominates; `u64::MAX` for more. `objects` and `dominators` are by row.
 pub(super) fn retained_sizes(graph: &HeapGraph, objects: &[u32], dominators: &[u32]) -> Sizes {
@@ -30,15 +19,14 @@ pub(super) fn retained_sizes(graph: &HeapGraph, objects: &[u32], dominators: &[u
     for (row, &above) in dominators.iter().enumerate().skip(1).rev() {
         sums.add(above as usize, row);
     }
-    let (mut wide_rows, mut wide) = (Column::new(), Column::new());
+    let mut wide = Vec::new();
     for row in 0..objects.len() {
         if sums.is_wide(row) || sums.low[row] == u32::MAX {
-            wide_rows.push(number(row));
-            wide.push(sums.get(row));
+            wide.push((number(row), sums.get(row)));
             sums.low[row] = u32::MAX;
         }
     }
-    Sizes { narrow, wide_rows, wide }
+    Sizes::of_parts(narrow, wide)
 }
 
 /// Gives each row but the first the size of its object. Returns those that are wider than that, by row.

@@ -190,6 +190,17 @@ impl Index {
         if self.is_intact(entry) { Ok(&self.file.map[entry.range()]) } else { Err(Unusable::Damaged) }
     }
 
+    /// The section `name` as a list, copied and checked whole.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when there is no such section, it has another width, or its hashes are wrong.
+    pub fn rows<T: Pod>(&self, name: &str) -> Result<Vec<T>, Unusable> {
+        if self.header.entry(name).is_none_or(|entry| entry.width != size_of::<T>()) {
+            return Err(Unusable::Damaged);
+        }
+        bytemuck::try_cast_slice(self.bytes(name)?).map(<[T]>::to_vec).map_err(|_| Unusable::Damaged)
+    }
+
     /// The section `name` as a value in JSON, checked whole.
     ///
     /// # Errors

@@ -1,0 +1,151 @@
+//! The graph in an index: its columns as they are, the small rest as lists.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::address::Addresses;
+use super::column::Column;
+use super::csr::Csr;
+use super::index::{Index, IndexWriter, Unusable, below};
+use super::names::Names;
+use super::{HeapGraph, ObjectId, Places, Root, RootKind, Sizes, Types, WeakReference};
+
+/// What has text in it.
+#[derive(Serialize, Deserialize)]
+struct Texts {
+    /// By number.
+    types: Vec<String>,
+    roots: Vec<StoredRoot>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRoot {
+    object: u32,
+    kind: String,
+    name: Option<String>,
+}
+
+impl HeapGraph {
+    /// Appends the graph to an index.
+    ///
+    /// # Errors
+    /// What the system says; [`io::ErrorKind::Unsupported`] where ids are no numbers.
+    pub fn store(&self, writer: &mut IndexWriter) -> io::Result<()> {
+        if !self.named_ids.is_empty() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.addresses.store(writer)?;
+        writer.section("types", &self.types.low)?;
+        if !self.types.high.is_empty() {
+            writer.section("types.high", &self.types.high)?;
+        }
+        self.sizes.store(writer, ["sizes", "sizes.wide"])?;
+        writer.section("places", &self.places.distances)?;
+        writer.section("places.bases", &pairs(&self.places.bases))?;
+        self.forward.store(writer, ["forward.offsets", "forward.targets"])?;
+        self.reverse.store(writer, ["reverse.offsets", "reverse.sources"])?;
+        let weak: Vec<[u32; 2]> = self.weak.iter().map(|weak| [weak.source.0, weak.target.0]).collect();
+        writer.section("weak", &weak)?;
+        writer.section("external", &pairs(&self.external))?;
+        let root = |root: &Root| StoredRoot {
+            object: root.object.0,
+            kind: root.kind.word().to_owned(),
+            name: root.name.as_deref().map(ToOwned::to_owned),
+        };
+        let types = self.type_names.iter().map(ToOwned::to_owned).collect();
+        writer.json("texts", &Texts { types, roots: self.roots.iter().map(root).collect() })
+    }
+
+    /// The graph of an index. Its columns are checked when they are looked at, everything else is here.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when something is missing, cannot be read, or names what is not there.
+    pub fn restore(index: &Index) -> Result<Self, Unusable> {
+        let texts: Texts = index.json("texts")?;
+        let mut type_names = Names::default();
+        texts.types.iter().for_each(|name| _ = type_names.intern(name));
+        let roots: Vec<Root> = texts
+            .roots
+            .into_iter()
+            .map(|root| Root {
+                object: ObjectId(root.object),
+                kind: RootKind::from_word(&root.kind),
+                name: root.name.map(Into::into),
+            })
+            .collect();
+        let weak: Vec<[u32; 2]> = index.rows("weak")?;
+        let external = sorted_pairs(index, "external")?;
+        let graph = Self {
+            addresses: Addresses::restore(index)?,
+            types: restore_types(index, type_names.len())?,
+            sizes: Sizes::restore(index, index.object_count(), ["sizes", "sizes.wide"])?,
+            places: Places {
+                bases: sorted_pairs(index, "places.bases")?,
+                distances: index.column("places", index.object_count(), 0, |_| true)?,
+            },
+            forward: Csr::restore(index, ["forward.offsets", "forward.targets"])?,
+            reverse: Csr::restore(index, ["reverse.offsets", "reverse.sources"])?,
+            weak: weak
+                .into_iter()
+                .map(|[source, target]| WeakReference { source: ObjectId(source), target: ObjectId(target) })
+                .collect(),
+            external: external.into_iter().map(|(row, bytes)| (ObjectId(row), bytes)).collect(),
+            roots,
+            named_ids: Vec::new(),
+            first_named: 0,
+            type_names,
+        };
+        let mentioned = graph.roots.iter().map(|root| root.object);
+        let mentioned = mentioned.chain(graph.weak.iter().flat_map(|weak| [weak.source, weak.target]));
+        let mut mentioned = mentioned.chain(graph.external.iter().map(|(object, _)| *object));
+        let all_exist = mentioned.all(|object| object.index() < index.object_count());
+        (all_exist && graph.type_names.len() == texts.types.len()).then_some(graph).ok_or(Unusable::Damaged)
+    }
+}
+
+impl Sizes {
+    /// Appends the sizes to an index, under the names of the column and of the table of wide ones.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn store(&self, writer: &mut IndexWriter, [narrow, wide]: [&str; 2]) -> io::Result<()> {
+        writer.section(narrow, &self.narrow)?;
+        writer.section(wide, &pairs(&self.wide))
+    }
+
+    /// `length` sizes from an index.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when they are not there.
+    pub fn restore(index: &Index, length: usize, [narrow, wide]: [&str; 2]) -> Result<Self, Unusable> {
+        Ok(Self { narrow: index.column(narrow, length, 0, |_| true)?, wide: sorted_pairs(index, wide)? })
+    }
+}
+
+fn restore_types(index: &Index, count: usize) -> Result<Types, Unusable> {
+    let objects = index.object_count();
+    if !index.has("types.high") {
+        return Ok(Types { low: index.column("types", objects, 0, below::<u16>(count as u64))?, high: Column::new() });
+    }
+    let types = Types {
+        low: index.column("types", objects, 0, |_| true)?,
+        high: index.column("types.high", objects, 0, |_| true)?,
+    };
+    // two columns that only together make sense, and very many types: looked at right away
+    let (low, high) = (&types.low[..], &types.high[..]);
+    let all_exist = low.iter().zip(high).all(|(&low, &high)| usize::from(high) << 16 | usize::from(low) < count);
+    all_exist.then_some(types).ok_or(Unusable::Damaged)
+}
+
+fn pairs<K: Copy + Into<u32>>(pairs: &[(K, u64)]) -> Vec<[u64; 2]> {
+    pairs.iter().map(|&(row, value)| [u64::from(row.into()), value]).collect()
+}
+
+/// Pairs of row and value, by row.
+fn sorted_pairs(index: &Index, name: &str) -> Result<Vec<(u32, u64)>, Unusable> {
+    let pairs: Vec<[u64; 2]> = index.rows(name)?;
+    let narrow = |[row, value]: [u64; 2]| u32::try_from(row).ok().map(|row| (row, value));
+    let pairs: Option<Vec<(u32, u64)>> = pairs.into_iter().map(narrow).collect();
+    pairs.filter(|pairs| pairs.is_sorted_by_key(|(row, _)| *row)).ok_or(Unusable::Damaged)
+}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::distances::{DistanceColumns, Distances, RootChoice};
 use super::dominators::{DominatorColumns, Dominators, dominators};
 use super::retaining::Retaining;
+use crate::graph::column::Column;
 use crate::graph::index::{Block, Index, IndexWriter, Unusable, below};
 use crate::graph::{Heap, Sizes};
 
@@ -48,6 +49,22 @@ pub fn has_news(heap: &Heap) -> bool {
     let Some(index) = heap.results.index() else { return true };
     let distances = heap.results.get::<Distances>().is_some() && !index.has(DISTANCES);
     distances || (heap.results.get::<Dominators>().is_some() && !index.has(POSITIONS))
+}
+
+/// Looks at all numbers of a heap that comes from an index, so that [damage](Heap::is_damaged) is known before anything is
+/// said. O(n + m).
+pub fn check(heap: &Heap) {
+    heap.graph.check();
+    if let Some(distances) = known_distances(heap) {
+        distances.columns().values.check();
+    }
+    if let Some(tree) = known_dominators(heap) {
+        let columns = tree.columns();
+        [&columns.positions, &columns.objects, &columns.dominators, &columns.counts]
+            .into_iter()
+            .for_each(Column::check);
+        columns.retained.check();
+    }
 }
 
 /// Appends what is known to an index.

@@ -56,6 +56,8 @@ pub enum Command {
     Object(ObjectArguments),
     /// The smallest set of references that must go so that all matching objects can be collected
     Cut(CutArguments),
+    /// Write the index of a dump, from which further questions are answered at once
+    Index(IndexArguments),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -131,6 +133,15 @@ pub struct Common {
     /// Threads, at most 1024; 0 for one a core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub threads: u16,
+    /// Directory of the index, instead of beside the dump
+    ///
+    /// Reading a large dump leaves an index, `DUMP.rtx`, from which further questions are answered at once. It is beside the
+    /// dump, or in the user's cache (`$XDG_CACHE_HOME/retainers`) where that directory cannot be written.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub index: Option<PathBuf>,
+    /// Neither read nor write an index
+    #[arg(long, conflicts_with = "index")]
+    pub no_index: bool,
     /// No progress, no remarks on standard error
     #[arg(short, long)]
     pub quiet: bool,
@@ -165,6 +176,17 @@ pub struct CutArguments {
     /// Give up beyond this many references
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub max: usize,
+    /// What all questions understand.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `retainers index`.
+#[derive(Debug, Args)]
+pub struct IndexArguments {
+    /// The heap dump
+    #[arg(value_name = "DUMP", value_hint = ValueHint::FilePath)]
+    pub dump: PathBuf,
     /// What all questions understand.
     #[command(flatten)]
     pub common: Common,

@@ -3,6 +3,7 @@
 pub mod args;
 mod bar;
 mod files;
+mod place;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -14,10 +15,11 @@ use clap::{CommandFactory, Parser};
 use rayon::prelude::*;
 
 use self::args::{
-    Ask, Cli, Colour, Command, Common, CutArguments, Export, ObjectArguments, OutputFormat, Renderer, SummaryArguments,
-    SuspectsArguments, TreeArguments, Whole,
+    Ask, Cli, Colour, Command, Common, CutArguments, Export, IndexArguments, ObjectArguments, OutputFormat, Renderer,
+    SummaryArguments, SuspectsArguments, TreeArguments, Whole,
 };
 use self::bar::Bar;
+use self::place::IndexPlace;
 use crate::analysis::chains::{Detail, Options, chains};
 use crate::analysis::cut::{Cut, cut_answer};
 use crate::analysis::distances::RootChoice;
@@ -26,12 +28,15 @@ use crate::analysis::export::{Rows, export};
 use crate::analysis::expression::find_references;
 use crate::analysis::heap_tree::{TreeOptions, heap_tree};
 use crate::analysis::holders::KnownHolders;
+use crate::analysis::kept;
 use crate::analysis::object::object_page;
 use crate::analysis::overview::overview;
+use crate::analysis::retaining::Retaining;
 use crate::analysis::select::{Query, select};
 use crate::analysis::summary;
 use crate::analysis::suspects::suspects;
 use crate::error::{Error, Result};
+use crate::format::indexed;
 use crate::graph::Heap;
 use crate::present::label::visible;
 use crate::present::{DRAWINGS, Drawing, icicle, json, text};
@@ -69,6 +74,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Summary(asked)) => run_summary(&asked),
         Some(Command::Tree(asked)) => run_tree(&asked),
         Some(Command::Object(asked)) => run_object(&asked),
+        Some(Command::Index(asked)) => run_index(&asked),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "retainers", &mut script);
@@ -100,18 +106,16 @@ fn run_ask(ask: &Ask) -> Result<ExitCode> {
         holders: known_holders(ask.holders.as_deref())?,
     };
     let query = Query { types: ask.types.clone(), ids: ask.ids.clone() };
-    in_pool(&ask.common, |progress| {
-        let heap = load(dump, &ask.common, progress)?;
-        progress.start(Phase::Search, 0);
+    answer_from(dump, &ask.common, |heap| {
         let limit = if ask.limit == 0 { usize::MAX } else { ask.limit };
         if query.types.is_empty() && query.ids.is_empty() {
-            let report = overview(&heap).report(&heap, limit.max(20));
+            let report = overview(heap).report(heap, limit.max(20));
             return Ok((report, true));
         }
         let selection = select(&heap.graph, &query);
-        let without = references_meant(&heap, &ask.without)?;
-        let answer = chains(&heap, &selection, &Options { without, ..options });
-        let report = answer.report(&heap, &selection, detail(ask, limit));
+        let without = references_meant(heap, &ask.without)?;
+        let answer = chains(heap, &selection, &Options { without, ..options.clone() });
+        let report = answer.report(heap, &selection, detail(ask, limit));
         Ok((report, !answer.types.is_empty()))
     })
     .and_then(|(report, found, progress)| {
@@ -177,13 +181,80 @@ fn root_choice(words: &[String]) -> Result<RootChoice> {
     if words.is_empty() { Ok(RootChoice::default()) } else { RootChoice::parse(words) }
 }
 
+/// Answers a question about a dump: from its index where there is one, and leaves one where that is worth it.
+fn answer_from<T: Send>(
+    dump: &Path,
+    common: &Common,
+    answer: impl Fn(&Heap) -> Result<(T, bool)> + Send + Sync,
+) -> Result<(T, bool, Arc<Progress>)> {
+    in_pool(common, |progress| {
+        let mut place = IndexPlace::of(dump, common);
+        if let Some(heap) = place.open() {
+            refuse_damage(&heap, common)?;
+            progress.start(Phase::Search, 0);
+            let answered = answer(&heap);
+            if !heap.is_damaged() {
+                place.write_if_worth_it(&heap);
+                return answered;
+            }
+            place.tell_damaged();
+        }
+        let heap = load(place.dump(), common, progress)?;
+        progress.start(Phase::Search, 0);
+        let answered = answer(&heap)?;
+        place.write_if_worth_it(&heap);
+        Ok(answered)
+    })
+}
+
+/// A heap all of whose numbers have been checked, and where its index is.
+fn checked_heap(dump: &Path, common: &Common, progress: &Progress) -> Result<(Heap, IndexPlace)> {
+    let mut place = IndexPlace::of(dump, common);
+    if let Some(heap) = place.open() {
+        kept::check(&heap);
+        if !heap.is_damaged() {
+            refuse_damage(&heap, common)?;
+            return Ok((heap, place));
+        }
+        place.tell_damaged();
+    }
+    Ok((load(place.dump(), common, progress)?, place))
+}
+
 fn load(dump: &Path, common: &Common, progress: &Progress) -> Result<Heap> {
     let heap = crate::format::open(dump, progress)?;
-    let facts = heap.damage.facts();
-    if common.strict && !facts.is_empty() {
-        return Err(Error::Damaged { facts });
-    }
+    refuse_damage(&heap, common)?;
     Ok(heap)
+}
+
+fn refuse_damage(heap: &Heap, common: &Common) -> Result<()> {
+    let facts = heap.damage.facts();
+    if common.strict && !facts.is_empty() { Err(Error::Damaged { facts }) } else { Ok(()) }
+}
+
+fn run_index(asked: &IndexArguments) -> Result<ExitCode> {
+    if asked.common.no_index {
+        return Err(Error::Usage("there is nothing to do: --no-index was given".to_owned()));
+    }
+    let (path, _, _) = in_pool(&asked.common, |progress| {
+        let (heap, place) = checked_heap(&asked.dump, &asked.common, progress)?;
+        if !indexed::can_be_stored(&heap) {
+            return Err(Error::Usage("a dump in this format cannot have an index".to_owned()));
+        }
+        progress.start(Phase::Search, 0);
+        let (retaining, choice) = (Retaining::all(&heap.graph), RootChoice::default());
+        kept::distances(&heap, &retaining, &choice);
+        kept::dominator_tree(&heap, &retaining, &choice);
+        if !kept::has_news(&heap) {
+            return Ok((None, true));
+        }
+        match place.write(&heap)? {
+            Some(path) => Ok((Some(path), true)),
+            None => Err(Error::Usage("only a dump in a file that does not change can have an index".to_owned())),
+        }
+    })?;
+    tell_written(path.as_slice(), &asked.common);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes the answer in the formats that were asked for.
@@ -310,17 +381,15 @@ fn run_cut(asked: &CutArguments) -> Result<ExitCode> {
     if query.types.is_empty() && query.ids.is_empty() {
         return Err(Error::Usage("say which objects: --type NAME or --id ADDRESS".to_owned()));
     }
-    let (report, found, _) = in_pool(&asked.common, |progress| {
-        let heap = load(&which.dump, &asked.common, progress)?;
-        progress.start(Phase::Search, 0);
+    let (report, found, _) = answer_from(&which.dump, &asked.common, |heap| {
         let selection = select(&heap.graph, &query);
         if selection.groups.is_empty() {
-            let nothing = chains(&heap, &selection, &Options::default());
-            return Ok((nothing.report(&heap, &selection, Detail::default()), false));
+            let nothing = chains(heap, &selection, &Options::default());
+            return Ok((nothing.report(heap, &selection, Detail::default()), false));
         }
-        let answer = cut_answer(&heap, &selection, &choice, &exclude, asked.max);
+        let answer = cut_answer(heap, &selection, &choice, &exclude, asked.max);
         let is_answer = !matches!(answer.cut, Cut::TooMany { .. } | Cut::Impossible(_));
-        Ok((answer.report(&heap), is_answer))
+        Ok((answer.report(heap), is_answer))
     })?;
     print_report(&report, which.json, &asked.common)?;
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -396,13 +465,9 @@ fn run_object(asked: &ObjectArguments) -> Result<ExitCode> {
 fn run_whole(
     whole: &Whole,
     common: &Common,
-    answer: impl FnOnce(&Heap) -> Result<(Report, bool)> + Send,
+    answer: impl Fn(&Heap) -> Result<(Report, bool)> + Send + Sync,
 ) -> Result<ExitCode> {
-    let (report, found, progress) = in_pool(common, |progress| {
-        let heap = load(&whole.dump, common, progress)?;
-        progress.start(Phase::Search, 0);
-        answer(&heap)
-    })?;
+    let (report, found, progress) = answer_from(&whole.dump, common, answer)?;
     print_report(&report, whole.json, common)?;
     if let Some(directory) = &whole.output {
         files::make_directory(directory)?;
@@ -447,13 +512,15 @@ fn run_export(asked: &Export) -> Result<ExitCode> {
         }
     };
     let choice = root_choice(&asked.roots)?;
-    let (heap, _, _) = in_pool(&asked.common, |progress| Ok((load(&asked.dump, &asked.common, progress)?, true)))?;
+    let ((heap, place), _, _) =
+        in_pool(&asked.common, |progress| Ok((checked_heap(&asked.dump, &asked.common, progress)?, true)))?;
     if asked.output.as_os_str() == "-" {
         let mut out = BufWriter::new(io::stdout().lock());
         export(&heap, &choice, rows, &mut out).and_then(|()| out.flush()).map_err(Error::Output)?;
     } else {
         files::write_whole(&asked.output, |out| export(&heap, &choice, rows, out))?;
     }
+    place.write_if_worth_it(&heap);
     if !asked.common.quiet {
         for fact in heap.damage.facts() {
             anstream::eprintln!("note: {}", visible(&fact));

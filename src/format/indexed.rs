@@ -69,6 +69,9 @@ pub fn write(
     let about = About { file: String::new(), ..heap.about.clone() };
     writer.json(ABOUT, &Known { about: &about, damage: &heap.damage, text })?;
     results(&mut writer)?;
+    if heap.is_damaged() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
     writer.finish(dump, heap.graph.object_count(), heap.graph.reference_count())
 }
 

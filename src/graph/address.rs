@@ -169,6 +169,14 @@ impl Addresses {
         Ok(Self::Coded { pages: pages.into(), codes })
     }
 
+    /// Looks at all of them, so that an index from which they come is known to be damaged if it is.
+    pub(super) fn check(&self) {
+        match self {
+            Self::Coded { codes, .. } => codes.check(),
+            Self::Wide(addresses) => addresses.check(),
+        }
+    }
+
     /// The row of an address. Looks at all of them: for the few that a person asks for.
     pub fn find(&self, address: u64) -> Option<usize> {
         match self {

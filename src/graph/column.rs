@@ -107,6 +107,13 @@ impl<T: Pod + Send + Sync> Column<T> {
         }
     }
 
+    /// Looks at all numbers, so that an index in which they lie is known to be damaged if it is.
+    pub fn check(&self) {
+        if let Storage::Mapped(section) = &self.storage {
+            section.all();
+        }
+    }
+
     /// Appends a number.
     #[inline]
     pub fn push(&mut self, value: T) {

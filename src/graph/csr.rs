@@ -106,6 +106,15 @@ impl Csr {
         Ok(Self { offsets, targets: index.column(targets, references, 0, below::<u32>(rows as u64))? })
     }
 
+    /// Looks at all numbers, so that an index from which they come is known to be damaged if it is.
+    pub(super) fn check(&self) {
+        match &self.offsets {
+            Offsets::Narrow(offsets) => offsets.check(),
+            Offsets::Wide(offsets) => offsets.check(),
+        }
+        self.targets.check();
+    }
+
     /// How many rows there are.
     pub fn row_count(&self) -> usize {
         self.offsets.len() - 1

@@ -57,6 +57,16 @@ impl HeapGraph {
         writer.json("texts", &Texts { types, roots: self.roots.iter().map(root).collect() })
     }
 
+    /// Looks at all numbers of a graph that comes from an index, so that [damage](Index::is_damaged) is known. O(n + m).
+    pub fn check(&self) {
+        self.addresses.check();
+        self.types.low.check();
+        self.sizes.check();
+        self.places.distances.check();
+        self.forward.check();
+        self.reverse.check();
+    }
+
     /// The graph of an index. Its columns are checked when they are looked at, everything else is here.
     ///
     /// # Errors
@@ -105,6 +115,11 @@ impl HeapGraph {
 }
 
 impl Sizes {
+    /// Looks at all sizes, so that an index from which they come is known to be damaged if it is.
+    pub fn check(&self) {
+        self.narrow.check();
+    }
+
     /// Appends the sizes to an index, under the names of the column and of the table of wide ones.
     ///
     /// # Errors

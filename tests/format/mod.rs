@@ -1,6 +1,7 @@
 //! Tests of `src/format`: what readers take, what they refuse, and what they make of damage.
 
 mod hostile;
+mod indexed;
 mod json_graph;
 mod learned;
 mod pieces;

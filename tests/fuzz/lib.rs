@@ -1,14 +1,51 @@
 //! What every fuzz target does with a dump once its reader has taken it: nothing may panic, and the graph must hold
 //! together.
 
+#[path = "../support/answers.rs"]
+pub mod answers;
+#[path = "../support/reseal.rs"]
+pub mod reseal;
+
+use std::path::PathBuf;
+
 use retainers::analysis::chains::{Detail, Options, chains};
 use retainers::analysis::distances::RootChoice;
 use retainers::analysis::export::{Rows, export};
+use retainers::analysis::kept;
+use retainers::analysis::retaining::Retaining;
 use retainers::analysis::select::{Query, select};
+use retainers::format::indexed;
 use retainers::graph::Heap;
+use retainers::graph::index::Identity;
 use retainers::present::{dot, svg, text};
 use retainers::progress::Progress;
 use retainers::source::Source;
+
+/// An index as it should be, and its dump.
+pub struct GoodIndex {
+    /// The index.
+    pub bytes: Vec<u8>,
+    /// Where the dump is.
+    pub dump: PathBuf,
+}
+
+impl GoodIndex {
+    /// The index of a small heap, in a directory that is left behind.
+    pub fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("retainers-fuzz-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a directory");
+        let dump = folder.join("dump");
+        std::fs::write(&dump, include_bytes!("../../fixtures/small/own.jsonl")).expect("a dump");
+        let heap = retainers::format::open(&dump, &Progress::default()).expect("a heap");
+        let (retaining, choice) = (Retaining::all(&heap.graph), RootChoice::default());
+        kept::distances(&heap, &retaining, &choice);
+        kept::dominator_tree(&heap, &retaining, &choice);
+        let path = folder.join("dump.rtx");
+        let written = indexed::write(&heap, Identity::default(), &path, |writer| kept::store(&heap, writer));
+        written.expect("an index");
+        Self { bytes: std::fs::read(path).expect("an index"), dump }
+    }
+}
 
 /// Bytes as a source, decompressed where they are compressed.
 pub fn source(bytes: &[u8]) -> Source {

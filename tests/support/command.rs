@@ -65,6 +65,7 @@ impl Workshop {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_retainers"));
         command.args(arguments).current_dir(self.path()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+        command.env("XDG_CACHE_HOME", self.path().join("cache"));
         command
     }
 }

@@ -144,7 +144,9 @@ impl Header {
         let is_inside = |entry: &Entry| {
             let end = entry.offset.checked_add(entry.bytes)?;
             let last_hash = entry.first_hash.checked_add(entry.blocks())?;
-            let is_aligned = entry.offset as u64 % ALIGNMENT == 0 && entry.width > 0 && entry.bytes % entry.width == 0;
+            let is_aligned = (entry.offset as u64).is_multiple_of(ALIGNMENT)
+                && entry.width > 0
+                && entry.bytes.is_multiple_of(entry.width);
             (is_aligned && entry.offset >= LENGTH && end <= self.hashes && last_hash <= blocks).then_some(())
         };
         self.sections.iter().try_for_each(is_inside)?;

@@ -51,8 +51,7 @@ pub fn has_news(heap: &Heap) -> bool {
     distances || (heap.results.get::<Dominators>().is_some() && !index.has(POSITIONS))
 }
 
-/// Looks at all numbers of a heap that comes from an index, so that [damage](Heap::is_damaged) is known before anything is
-/// said. O(n + m).
+/// Looks at all numbers of a heap that comes from an index, so that damage is known before anything is said. O(n + m).
 pub fn check(heap: &Heap) {
     heap.graph.check();
     if let Some(distances) = known_distances(heap) {
@@ -96,7 +95,7 @@ const DOMINATORS: &str = "tree.dominators";
 const COUNTS: &str = "tree.counts";
 const RETAINED: [&str; 2] = ["tree.retained", "tree.retained.w"];
 
-/// The distances in an index; `None` where there are none, or none that make sense.
+/// The distances in an index; `None` where there are none.
 fn restore_distances(index: &Index) -> Option<Distances> {
     if !index.has(DISTANCES) {
         return None;
@@ -107,13 +106,13 @@ fn restore_distances(index: &Index) -> Option<Distances> {
         if !is_sound || bases.len() != RootChoice::default().pass_count() {
             return Err(Unusable::Damaged);
         }
-        let values = index.column(DISTANCES, index.object_count(), u32::MAX, |_| true)?;
+        let values = index.column(DISTANCES, index.object_count(), |_| true)?;
         Ok(Distances::from_columns(DistanceColumns { values, bases, reached }))
     };
-    sound(index, restore())
+    Some(restore().unwrap_or_else(|_| index.give_up()))
 }
 
-/// The dominator tree in an index; `None` where there is none, or none that makes sense.
+/// The dominator tree in an index; `None` where there is none.
 fn restore_dominators(index: &Index) -> Option<Dominators> {
     let bytes = index.bytes_of(OBJECTS)?;
     let restore = || {
@@ -121,20 +120,20 @@ fn restore_dominators(index: &Index) -> Option<Dominators> {
         if rows == 0 {
             return Err(Unusable::Damaged);
         }
-        let dominators = index.column(DOMINATORS, rows, 0, |block: Block<'_, u32>| {
+        let dominators = index.column(DOMINATORS, rows, |block: Block<'_, u32>| {
             // each row comes after its dominator, but for the first, which has none
             let above = (block.first..).zip(block.values);
             above.filter(|&(row, &above)| above as usize >= row.max(1)).count() == 0
         })?;
-        let counts = index.column(COUNTS, rows, 1, move |block: Block<'_, u32>| {
+        let counts = index.column(COUNTS, rows, move |block: Block<'_, u32>| {
             let counts = (block.first..).zip(block.values);
             counts.filter(|&(row, &count)| count == 0 || count as usize > rows - row).count() == 0
         })?;
         let is_object = below::<u32>(objects);
         Ok(Dominators::from_columns(DominatorColumns {
-            positions: index.column(POSITIONS, index.object_count(), 0, below::<u32>(rows as u64))?,
+            positions: index.column(POSITIONS, index.object_count(), below::<u32>(rows as u64))?,
             // the first has no meaning
-            objects: index.column(OBJECTS, rows, 0, move |block| {
+            objects: index.column(OBJECTS, rows, move |block| {
                 let values = if block.first == 0 { &block.values[1..] } else { block.values };
                 is_object(Block { values, ..block })
             })?,
@@ -143,13 +142,5 @@ fn restore_dominators(index: &Index) -> Option<Dominators> {
             retained: Sizes::restore(index, rows, RETAINED)?,
         }))
     };
-    sound(index, restore())
-}
-
-/// What was read, or that the index is damaged.
-fn sound<R>(index: &Index, restored: Result<R, Unusable>) -> Option<R> {
-    if restored.is_err() {
-        index.set_damaged();
-    }
-    restored.ok()
+    Some(restore().unwrap_or_else(|_| index.give_up()))
 }

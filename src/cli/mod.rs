@@ -38,6 +38,7 @@ use crate::analysis::suspects::suspects;
 use crate::error::{Error, Result};
 use crate::format::indexed;
 use crate::graph::Heap;
+use crate::graph::index::attempt;
 use crate::present::label::visible;
 use crate::present::{DRAWINGS, Drawing, icicle, json, text};
 use crate::progress::{Phase, Progress};
@@ -192,8 +193,7 @@ fn answer_from<T: Send>(
         if let Some(heap) = place.open() {
             refuse_damage(&heap, common)?;
             progress.start(Phase::Search, 0);
-            let answered = answer(&heap);
-            if !heap.is_damaged() {
+            if let Ok(answered) = attempt(|| answer(&heap)) {
                 place.write_if_worth_it(&heap);
                 return answered;
             }
@@ -211,8 +211,7 @@ fn answer_from<T: Send>(
 fn checked_heap(dump: &Path, common: &Common, progress: &Progress) -> Result<(Heap, IndexPlace)> {
     let mut place = IndexPlace::of(dump, common);
     if let Some(heap) = place.open() {
-        kept::check(&heap);
-        if !heap.is_damaged() {
+        if attempt(|| kept::check(&heap)).is_ok() {
             refuse_damage(&heap, common)?;
             return Ok((heap, place));
         }

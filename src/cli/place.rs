@@ -12,7 +12,7 @@ use crate::analysis::kept;
 use crate::error::{Error, Result};
 use crate::format::indexed;
 use crate::graph::Heap;
-use crate::graph::index::{Identity, Index, MAGIC, Unusable};
+use crate::graph::index::{Identity, Index, MAGIC, Unusable, attempt};
 use crate::present::label::visible;
 
 /// Bytes of a dump, decompressed, from which an index is written unasked: what takes about a second to read.
@@ -158,11 +158,12 @@ fn write_at(path: &Path, heap: &Heap, identity: Identity) -> io::Result<()> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::create_dir_all(directory)?;
     }
-    let written = indexed::write(heap, identity, path, |writer| kept::store(heap, writer));
-    if heap.is_damaged() {
+    let write = || indexed::write(heap, identity, path, |writer| kept::store(heap, writer));
+    let written = attempt(write).unwrap_or_else(|_| {
         // what it was to be written from is no good: the next question reads the dump
         let _ = fs::remove_file(path);
-    }
+        Err(io::ErrorKind::InvalidData.into())
+    });
     written.map(|_| ())
 }
 

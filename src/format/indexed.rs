@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::python::{RecordText, StoredText};
-use crate::graph::index::{Identity, Index, IndexWriter, Unusable};
+use crate::graph::index::{Identity, Index, IndexWriter, Unusable, attempt};
 use crate::graph::results::Results;
 use crate::graph::{About, Damage, Description, Heap, HeapGraph, Records, ReferenceSlot};
 use crate::progress::Progress;
@@ -32,12 +32,12 @@ struct Restored {
     text: StoredText,
 }
 
-/// Reads a heap from its index. `dump` is where the dump is, unless it is gone; `name` is what to call it.
+/// Reads a heap from its index; what is asked of it is to be [attempted](attempt). `dump` is where the dump is, unless it is gone; `name` is what to call it.
 ///
 /// # Errors
 /// [`Unusable::Damaged`] when a part of the index is missing or makes no sense.
 pub fn restore(index: Index, dump: Option<&Path>, name: &str) -> Result<Heap, Unusable> {
-    let graph = HeapGraph::restore(&index)?;
+    let graph = attempt(|| HeapGraph::restore(&index)).unwrap_or(Err(Unusable::Damaged))?;
     let known: Restored = index.json(ABOUT)?;
     let records: Box<dyn Records> = match dump {
         Some(dump) => Box::new(LaterText { dump: dump.to_owned(), text: known.text, opened: OnceLock::new() }),
@@ -69,9 +69,6 @@ pub fn write(
     let about = About { file: String::new(), ..heap.about.clone() };
     writer.json(ABOUT, &Known { about: &about, damage: &heap.damage, text })?;
     results(&mut writer)?;
-    if heap.is_damaged() {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
     writer.finish(dump, heap.graph.object_count(), heap.graph.reference_count())
 }
 

@@ -159,13 +159,13 @@ impl Addresses {
     pub fn restore(index: &Index) -> Result<Self, Unusable> {
         let rows = index.object_count();
         if !index.has("addresses.pages") {
-            return Ok(Self::Wide(index.column("addresses", rows, 0, |_| true)?));
+            return Ok(Self::Wide(index.column("addresses", rows, |_| true)?));
         }
         let pages: Vec<u64> = index.rows("addresses.pages")?;
         if pages.is_empty() && rows > 0 {
             return Err(Unusable::Damaged);
         }
-        let codes = index.column("addresses", rows, 0, below::<u32>((pages.len() as u64) << PLACE_BITS))?;
+        let codes = index.column("addresses", rows, below::<u32>((pages.len() as u64) << PLACE_BITS))?;
         Ok(Self::Coded { pages: pages.into(), codes })
     }
 

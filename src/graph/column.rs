@@ -88,7 +88,8 @@ impl<T: Pod + Send + Sync> Column<T> {
     /// The number in `row`.
     ///
     /// # Panics
-    /// There is no such row; never where the column lies in an index.
+    /// There is no such row. Where the column lies in an index, that index is damaged then, and it
+    /// [unwinds](super::index::attempt).
     pub fn get(&self, row: usize) -> T {
         match &self.storage {
             Storage::Mapped(section) => section.get(row),
@@ -96,14 +97,26 @@ impl<T: Pod + Send + Sync> Column<T> {
         }
     }
 
-    /// The numbers in `rows`. Where the column lies in an index that turns out to be damaged, there may be none.
+    /// The numbers in `rows`.
     ///
     /// # Panics
-    /// There are no such rows; never where the column lies in an index.
+    /// There are no such rows. Where the column lies in an index, that index is damaged then, and it
+    /// [unwinds](super::index::attempt).
     pub fn range(&self, rows: Range<usize>) -> &[T] {
         match &self.storage {
             Storage::Mapped(section) => section.range(rows),
             _ => &self[rows],
+        }
+    }
+
+    /// Gives up where the column lies in an index and what it says does not fit what another one says; the columns that were
+    /// computed here fit.
+    #[inline]
+    pub fn fits(&self, fits: impl FnOnce() -> bool) {
+        if let Storage::Mapped(section) = &self.storage
+            && !fits()
+        {
+            section.give_up();
         }
     }
 

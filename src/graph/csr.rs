@@ -99,11 +99,11 @@ impl Csr {
     pub fn restore(index: &Index, [offsets, targets]: [&str; 2]) -> Result<Self, Unusable> {
         let (rows, references) = (index.object_count(), index.reference_count());
         let offsets = if u32::try_from(references).is_ok() {
-            Offsets::Narrow(index.column(offsets, rows + 1, 0, ascending::<u32>(references as u64))?)
+            Offsets::Narrow(index.column(offsets, rows + 1, ascending::<u32>(references as u64))?)
         } else {
-            Offsets::Wide(index.column(offsets, rows + 1, 0, ascending::<u64>(references as u64))?)
+            Offsets::Wide(index.column(offsets, rows + 1, ascending::<u64>(references as u64))?)
         };
-        Ok(Self { offsets, targets: index.column(targets, references, 0, below::<u32>(rows as u64))? })
+        Ok(Self { offsets, targets: index.column(targets, references, below::<u32>(rows as u64))? })
     }
 
     /// Looks at all numbers, so that an index from which they come is known to be damaged if it is.

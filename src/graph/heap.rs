@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use crate::counts::counted;
 
-use super::index::Index;
 use super::results::Results;
 use super::{HeapGraph, ObjectId, ReferenceKind, ReferenceName};
 
@@ -34,11 +33,6 @@ impl Heap {
     /// A heap of which nothing is known yet but what the dump says.
     pub fn new(graph: HeapGraph, records: Box<dyn Records>, about: About, damage: Damage) -> Self {
         Self { graph, records, about, damage, results: Results::default() }
-    }
-
-    /// Whether it comes from an index that turned out to be damaged: nothing that was computed from it can be believed.
-    pub fn is_damaged(&self) -> bool {
-        self.results.index().is_some_and(Index::is_damaged)
     }
 
     /// What the dump's record of `object` says.

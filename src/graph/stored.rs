@@ -57,7 +57,7 @@ impl HeapGraph {
         writer.json("texts", &Texts { types, roots: self.roots.iter().map(root).collect() })
     }
 
-    /// Looks at all numbers of a graph that comes from an index, so that [damage](Index::is_damaged) is known. O(n + m).
+    /// Looks at all numbers of a graph that comes from an index, so that damage is known. O(n + m).
     pub fn check(&self) {
         self.addresses.check();
         self.types.low.check();
@@ -92,7 +92,7 @@ impl HeapGraph {
             sizes: Sizes::restore(index, index.object_count(), ["sizes", "sizes.wide"])?,
             places: Places {
                 bases: sorted_pairs(index, "places.bases")?,
-                distances: index.column("places", index.object_count(), 0, |_| true)?,
+                distances: index.column("places", index.object_count(), |_| true)?,
             },
             forward: Csr::restore(index, ["forward.offsets", "forward.targets"])?,
             reverse: Csr::restore(index, ["reverse.offsets", "reverse.sources"])?,
@@ -134,19 +134,17 @@ impl Sizes {
     /// # Errors
     /// [`Unusable::Damaged`] when they are not there.
     pub fn restore(index: &Index, length: usize, [narrow, wide]: [&str; 2]) -> Result<Self, Unusable> {
-        Ok(Self { narrow: index.column(narrow, length, 0, |_| true)?, wide: sorted_pairs(index, wide)? })
+        Ok(Self { narrow: index.column(narrow, length, |_| true)?, wide: sorted_pairs(index, wide)? })
     }
 }
 
 fn restore_types(index: &Index, count: usize) -> Result<Types, Unusable> {
     let objects = index.object_count();
     if !index.has("types.high") {
-        return Ok(Types { low: index.column("types", objects, 0, below::<u16>(count as u64))?, high: Column::new() });
+        return Ok(Types { low: index.column("types", objects, below::<u16>(count as u64))?, high: Column::new() });
     }
-    let types = Types {
-        low: index.column("types", objects, 0, |_| true)?,
-        high: index.column("types.high", objects, 0, |_| true)?,
-    };
+    let types =
+        Types { low: index.column("types", objects, |_| true)?, high: index.column("types.high", objects, |_| true)? };
     // two columns that only together make sense, and very many types: looked at right away
     let (low, high) = (&types.low[..], &types.high[..]);
     let all_exist = low.iter().zip(high).all(|(&low, &high)| usize::from(high) << 16 | usize::from(low) < count);

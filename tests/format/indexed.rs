@@ -7,7 +7,7 @@ use retainers::analysis::kept;
 use retainers::analysis::retaining::Retaining;
 use retainers::format::indexed;
 use retainers::graph::Heap;
-use retainers::graph::index::{Identity, Index};
+use retainers::graph::index::{Identity, Index, attempt};
 use retainers::progress::Progress;
 use tempfile::TempDir;
 
@@ -67,8 +67,7 @@ impl Indexed {
     /// What an index answers; `None` where it is known to be damaged.
     fn answers(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let heap = self.restore(bytes)?;
-        let answers = answers(&heap);
-        (!heap.is_damaged()).then_some(answers)
+        attempt(|| answers(&heap)).ok()
     }
 }
 
@@ -135,7 +134,6 @@ fn more_types_than_two_bytes_can_number_and_addresses_that_do_not_cluster_are_ke
         assert_eq!(graph.shallow_size(object), expected.shallow_size(object));
         assert_eq!(heap.describe(object), indexed.heap.describe(object));
     }
-    assert!(!heap.is_damaged());
 }
 
 #[test]

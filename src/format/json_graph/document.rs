@@ -57,7 +57,7 @@ impl Document {
         let several = (self.graphs > 1).then(|| (0, several()));
         let refusal = self.reader.refusal.map(|(offset, reason)| (offset, reason.to_owned()));
         if let Some((offset, reason)) = refusal.or(several) {
-            return Err(Error::Malformed { format: self.reader.flavour.name().into(), offset: offset as u64, reason });
+            return Err(Error::Malformed { format: self.reader.flavour.name(), offset: offset as u64, reason });
         }
         if let Err(malformed) = read {
             let reason =

@@ -4,11 +4,12 @@
 //! mapped, and opening it costs a look at its first 4 KiB and at a table of hashes. `docs/index-format.md` describes it.
 //!
 //! Nothing in it is believed. The header and the hashes are checked when it is opened, each block of a section when it is
-//! first looked at: its hash, and what its numbers mean (rows exist, offsets ascend). Where a block fails, the index
-//! [is damaged](Index::is_damaged): from then on blocks that were not checked yet read as harmless numbers, so that whatever
-//! is being computed ends soon, and the result is thrown away.
+//! first looked at: its hash, and what its numbers mean (rows exist, offsets ascend). Where a block fails, whatever is being
+//! computed from it is given up by unwinding to [`attempt`], as salsa gives up queries that are cancelled: no algorithm sees a
+//! number that was not checked, and none has to know of indexes.
 //!
-//! Rejected: a hash of each section, which costs a look at all of it; Arrow and Parquet, which are heavy, or decoded.
+//! Rejected: a hash of each section, which costs a look at all of it; harmless numbers in place of damaged ones, among which
+//! algorithms that are sure to end with sound ones do not; Arrow and Parquet, which are heavy, or decoded.
 
 mod header;
 mod identity;
@@ -17,6 +18,7 @@ mod writer;
 
 use std::fmt;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,6 +67,21 @@ impl fmt::Display for Unusable {
     }
 }
 
+/// What unwinds when an index turns out to be damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GivenUp;
+
+/// Runs what looks at a heap that may come from an index; nothing comes of it when the index turns out to be damaged.
+///
+/// # Errors
+/// [`GivenUp`]: the same question has to be asked of the dump.
+pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, GivenUp> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|cause| match cause.downcast::<GivenUp>() {
+        Ok(given_up) => *given_up,
+        Err(other) => resume_unwind(other),
+    })
+}
+
 /// An index, open.
 #[derive(Debug, Clone)]
 pub struct Index {
@@ -80,13 +97,11 @@ pub(super) struct IndexFile {
 }
 
 impl IndexFile {
-    /// What is damaged stays so: the result will not be used.
-    fn set_damaged(&self) {
+    /// Leaves what is being computed. Unlike a panic this says nothing on standard error.
+    #[cold]
+    fn give_up(&self) -> ! {
         self.damaged.store(true, Ordering::Relaxed);
-    }
-
-    fn is_damaged(&self) -> bool {
-        self.damaged.load(Ordering::Relaxed)
+        resume_unwind(Box::new(GivenUp))
     }
 }
 
@@ -141,14 +156,14 @@ impl Index {
         self.header.references
     }
 
-    /// Whether a block failed its check: nothing that was computed since it was opened can be believed.
+    /// Whether a check has failed.
     pub fn is_damaged(&self) -> bool {
-        self.file.is_damaged()
+        self.file.damaged.load(Ordering::Relaxed)
     }
 
-    /// Marks it as damaged, for whoever finds that its parts do not fit together.
-    pub fn set_damaged(&self) {
-        self.file.set_damaged();
+    /// Gives up, as a block that fails its check does: for whoever finds that parts of the index do not fit together.
+    pub fn give_up(&self) -> ! {
+        self.file.give_up()
     }
 
     /// Whether there is a section of that name.
@@ -161,8 +176,7 @@ impl Index {
         self.header.entry(name).map(|entry| entry.bytes)
     }
 
-    /// The section `name` as a column of `length` numbers. `check` looks at what a block's numbers mean; `harmless` stands
-    /// for the numbers of blocks that fail, and must do no harm where it is used.
+    /// The section `name` as a column of `length` numbers. `check` looks at what a block's numbers mean.
     ///
     /// # Errors
     /// [`Unusable::Damaged`] when there is no such section, or it has another length or width.
@@ -170,7 +184,6 @@ impl Index {
         &self,
         name: &str,
         length: usize,
-        harmless: T,
         check: impl Fn(Block<'_, T>) -> bool + Send + Sync + 'static,
     ) -> Result<Column<T>, Unusable> {
         let entry = self.header.entry(name).ok_or(Unusable::Damaged)?;
@@ -178,7 +191,7 @@ impl Index {
         if entry.width != size_of::<T>() || bytes != Some(entry.bytes) {
             return Err(Unusable::Damaged);
         }
-        Ok(Column::mapped(Section::new(Arc::clone(&self.file), entry, self.header.hashes, harmless, Box::new(check))))
+        Ok(Column::mapped(Section::new(Arc::clone(&self.file), entry, self.header.hashes, Box::new(check))))
     }
 
     /// The section `name` as bytes, checked whole.
@@ -207,15 +220,6 @@ impl Index {
     /// [`Unusable::Damaged`] when there is no such section, its hashes are wrong, or it says something else.
     pub fn json<V: serde::de::DeserializeOwned>(&self, name: &str) -> Result<V, Unusable> {
         serde_json::from_slice(self.bytes(name)?).map_err(|_| Unusable::Damaged)
-    }
-
-    /// Checks the hashes of all sections, in parallel: O(size of the file).
-    pub fn check(&self) -> bool {
-        let is_intact = self.header.sections.par_iter().all(|entry| self.is_intact(entry));
-        if !is_intact {
-            self.set_damaged();
-        }
-        is_intact
     }
 
     fn is_intact(&self, entry: &Entry) -> bool {

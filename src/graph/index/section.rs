@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use bytemuck::Pod;
 use rayon::prelude::*;
@@ -34,10 +34,7 @@ pub(in crate::graph) struct Section<T> {
     /// One bit a block: checked, and good.
     good: Box<[AtomicU64]>,
     all_good: AtomicBool,
-    harmless: T,
     check: Check<T>,
-    /// What is shown as a whole when not all of it is good.
-    substitute: OnceLock<Vec<T>>,
 }
 
 impl<T: Pod + Send + Sync> Section<T> {
@@ -45,15 +42,13 @@ impl<T: Pod + Send + Sync> Section<T> {
     const ROWS: usize = BLOCK / size_of::<T>();
 
     /// The section of `entry`, which the header's check has found to lie within the file, aligned.
-    pub(super) fn new(file: Arc<IndexFile>, entry: &Entry, hashes: usize, harmless: T, check: Check<T>) -> Self {
+    pub(super) fn new(file: Arc<IndexFile>, entry: &Entry, hashes: usize, check: Check<T>) -> Self {
         Self {
             bytes: entry.range(),
             hashes: (hashes, entry.first_hash),
             good: (0..entry.blocks().div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             all_good: AtomicBool::new(false),
-            harmless,
             check,
-            substitute: OnceLock::new(),
             file,
         }
     }
@@ -62,38 +57,31 @@ impl<T: Pod + Send + Sync> Section<T> {
         self.bytes.len() / size_of::<T>()
     }
 
-    /// The number in `row`; the harmless one where its block is not good or there is no such row.
+    /// The number in `row`.
     pub(in crate::graph) fn get(&self, row: usize) -> T {
-        if self.is_good(row / Self::ROWS)
-            && let Some(&value) = self.raw().get(row)
-        {
-            return value;
-        }
-        self.harmless
+        self.ensure_good(row / Self::ROWS);
+        self.raw().get(row).copied().unwrap_or_else(|| self.file.give_up())
     }
 
-    /// The numbers in `rows`; none where a block of them is not good or there are no such rows.
+    /// The numbers in `rows`.
     pub(in crate::graph) fn range(&self, rows: Range<usize>) -> &[T] {
-        if rows.start >= rows.end {
-            return &[];
+        if rows.start < rows.end {
+            (rows.start / Self::ROWS..=(rows.end - 1) / Self::ROWS).for_each(|block| self.ensure_good(block));
         }
-        let mut blocks = rows.start / Self::ROWS..=(rows.end - 1) / Self::ROWS;
-        match self.raw().get(rows) {
-            Some(values) if blocks.all(|block| self.is_good(block)) => values,
-            Some(_) => &[],
-            None => {
-                self.file.set_damaged();
-                &[]
-            }
-        }
+        self.raw().get(rows).unwrap_or_else(|| self.file.give_up())
     }
 
-    /// All numbers; all harmless where any block is not good.
+    /// All numbers.
     pub(in crate::graph) fn all(&self) -> &[T] {
-        if self.all_good.load(Ordering::Acquire) || self.check_all() {
-            return self.raw();
+        if !self.all_good.load(Ordering::Acquire) {
+            self.check_all();
         }
-        self.substitute.get_or_init(|| vec![self.harmless; self.len()])
+        self.raw()
+    }
+
+    /// Gives up: what it says does not fit what another section says.
+    pub(in crate::graph) fn give_up(&self) -> ! {
+        self.file.give_up()
     }
 
     /// Not checked.
@@ -103,27 +91,23 @@ impl<T: Pod + Send + Sync> Section<T> {
     }
 
     #[cold]
-    fn check_all(&self) -> bool {
+    fn check_all(&self) {
         let blocks = self.len().div_ceil(Self::ROWS);
-        let is_good = (0..blocks).into_par_iter().with_min_len(16).all(|block| self.is_good(block));
-        self.all_good.store(is_good, Ordering::Release);
-        is_good
+        (0..blocks).into_par_iter().with_min_len(16).for_each(|block| self.ensure_good(block));
+        self.all_good.store(true, Ordering::Release);
     }
 
-    fn is_good(&self, block: usize) -> bool {
-        let Some(word) = self.good.get(block / 64) else {
-            self.file.set_damaged();
-            return false;
-        };
-        word.load(Ordering::Acquire) >> (block % 64) & 1 == 1 || self.check_block(block, word)
-    }
-
-    /// Checks a block; once any has failed, no other is good.
-    #[cold]
-    fn check_block(&self, block: usize, word: &AtomicU64) -> bool {
-        if self.file.is_damaged() {
-            return false;
+    #[inline]
+    fn ensure_good(&self, block: usize) {
+        match self.good.get(block / 64) {
+            Some(word) if word.load(Ordering::Acquire) >> (block % 64) & 1 == 1 => {}
+            Some(word) => self.check_block(block, word),
+            None => self.file.give_up(),
         }
+    }
+
+    #[cold]
+    fn check_block(&self, block: usize, word: &AtomicU64) {
         let values = self.raw();
         let first = block * Self::ROWS;
         let end = (first + Self::ROWS).min(values.len());
@@ -132,12 +116,10 @@ impl<T: Pod + Send + Sync> Section<T> {
             expected == Some(hash(bytemuck::cast_slice(block_values)))
                 && (self.check)(Block { first, values: block_values, next: values.get(end).copied() })
         });
-        if is_good {
-            word.fetch_or(1 << (block % 64), Ordering::AcqRel);
-        } else {
-            self.file.set_damaged();
+        if !is_good {
+            self.file.give_up();
         }
-        is_good
+        word.fetch_or(1 << (block % 64), Ordering::AcqRel);
     }
 }
 

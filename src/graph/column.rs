@@ -72,6 +72,7 @@ impl<T: Pod + Send + Sync> Column<T> {
     }
 
     /// How many numbers there are.
+    #[inline]
     pub fn len(&self) -> usize {
         match &self.storage {
             Storage::Short(values) => values.len(),
@@ -90,10 +91,12 @@ impl<T: Pod + Send + Sync> Column<T> {
     /// # Panics
     /// There is no such row. Where the column lies in an index, that index is damaged then, and it
     /// [unwinds](super::index::attempt).
+    #[inline]
     pub fn get(&self, row: usize) -> T {
         match &self.storage {
+            Storage::Short(values) => values[row],
+            Storage::Long { map, length, .. } => bytemuck::cast_slice(map)[..*length][row],
             Storage::Mapped(section) => section.get(row),
-            _ => self[row],
         }
     }
 
@@ -102,10 +105,12 @@ impl<T: Pod + Send + Sync> Column<T> {
     /// # Panics
     /// There are no such rows. Where the column lies in an index, that index is damaged then, and it
     /// [unwinds](super::index::attempt).
+    #[inline]
     pub fn range(&self, rows: Range<usize>) -> &[T] {
         match &self.storage {
+            Storage::Short(values) => &values[rows],
+            Storage::Long { map, length, .. } => &bytemuck::cast_slice(map)[..*length][rows],
             Storage::Mapped(section) => section.range(rows),
-            _ => &self[rows],
         }
     }
 

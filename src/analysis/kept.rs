@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::distances::{DistanceColumns, Distances, RootChoice};
-use super::dominators::{DominatorColumns, Dominators, dominators};
+use super::dominators::{self, DominatorColumns, Dominators, dominators};
 use super::retaining::Retaining;
 use crate::graph::column::Column;
 use crate::graph::index::{Block, Index, IndexWriter, Unusable, below};
@@ -28,6 +28,24 @@ pub fn dominator_tree(heap: &Heap, retaining: &Retaining<'_>, choice: &RootChoic
         return Arc::new(search());
     }
     known_dominators(heap).unwrap_or_else(|| heap.results.keep(search()))
+}
+
+/// Both, at once where neither is known.
+pub fn distances_and_dominators(
+    heap: &Heap,
+    retaining: &Retaining<'_>,
+    choice: &RootChoice,
+) -> (Arc<Distances>, Arc<Dominators>) {
+    let is_new = !is_usual(retaining, choice) || (known_distances(heap).is_none() && known_dominators(heap).is_none());
+    if !is_new {
+        return (distances(heap, retaining, choice), dominator_tree(heap, retaining, choice));
+    }
+    let (distances, tree) = dominators::distances_and_dominators(retaining, choice);
+    if is_usual(retaining, choice) {
+        (heap.results.keep(distances), heap.results.keep(tree))
+    } else {
+        (Arc::new(distances), Arc::new(tree))
+    }
 }
 
 fn is_usual(retaining: &Retaining<'_>, choice: &RootChoice) -> bool {
@@ -59,9 +77,8 @@ pub fn check(heap: &Heap) {
     }
     if let Some(tree) = known_dominators(heap) {
         let columns = tree.columns();
-        [&columns.positions, &columns.objects, &columns.dominators, &columns.counts]
-            .into_iter()
-            .for_each(Column::check);
+        [&columns.positions, &columns.objects, &columns.dominators].into_iter().for_each(Column::check);
+        columns.counts.check();
         columns.retained.check();
     }
 }
@@ -81,7 +98,7 @@ pub fn store(heap: &Heap, writer: &mut IndexWriter) -> io::Result<()> {
         writer.section(POSITIONS, &columns.positions)?;
         writer.section(OBJECTS, &columns.objects)?;
         writer.section(DOMINATORS, &columns.dominators)?;
-        writer.section(COUNTS, &columns.counts)?;
+        columns.counts.store(writer, COUNTS)?;
         columns.retained.store(writer, RETAINED)?;
     }
     Ok(())
@@ -92,7 +109,7 @@ const PASSES: &str = "distances.bases";
 const POSITIONS: &str = "tree.positions";
 const OBJECTS: &str = "tree.objects";
 const DOMINATORS: &str = "tree.dominators";
-const COUNTS: &str = "tree.counts";
+const COUNTS: [&str; 2] = ["tree.counts", "tree.counts.w"];
 const RETAINED: [&str; 2] = ["tree.retained", "tree.retained.w"];
 
 /// The distances in an index; `None` where there are none.
@@ -125,10 +142,8 @@ fn restore_dominators(index: &Index) -> Option<Dominators> {
             let above = (block.first..).zip(block.values);
             above.filter(|&(row, &above)| above as usize >= row.max(1)).count() == 0
         })?;
-        let counts = index.column(COUNTS, rows, move |block: Block<'_, u32>| {
-            let counts = (block.first..).zip(block.values);
-            counts.filter(|&(row, &count)| count == 0 || count as usize > rows - row).count() == 0
-        })?;
+        // a subtree has its own row, and ends within the tree
+        let counts = Sizes::restore(index, rows, COUNTS, move |row, count| count > 0 && count <= (rows - row) as u64)?;
         let is_object = below::<u32>(objects);
         Ok(Dominators::from_columns(DominatorColumns {
             positions: index.column(POSITIONS, index.object_count(), below::<u32>(rows as u64))?,
@@ -139,7 +154,7 @@ fn restore_dominators(index: &Index) -> Option<Dominators> {
             })?,
             dominators,
             counts,
-            retained: Sizes::restore(index, rows, RETAINED)?,
+            retained: Sizes::restore(index, rows, RETAINED, |_, _| true)?,
         }))
     };
     Some(restore().unwrap_or_else(|_| index.give_up()))

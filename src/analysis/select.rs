@@ -66,7 +66,7 @@ pub fn select(graph: &HeapGraph, query: &Query) -> Selection {
     }
     let mut by_type: Vec<Vec<ObjectId>> = vec![Vec::new(); is_wanted.len()];
     if is_wanted.contains(&true) {
-        for object in graph.objects().filter(|&object| is_wanted[graph.type_of(object).index()]) {
+        for object in graph.objects_of(&is_wanted) {
             by_type[graph.type_of(object).index()].push(object);
         }
     }

@@ -550,7 +550,7 @@ fn link(tables: Vec<ObjectTable>, starts: &[usize], found: Found, damage: &mut D
     Linked {
         addresses: if is_coded { Addresses::Coded { pages, codes } } else { Addresses::Wide(wide) },
         types: Types { low, high },
-        sizes: Sizes { narrow: sizes, wide: wide_sizes },
+        sizes: Sizes::of_parts(sizes, wide_sizes),
         places: Places { bases: place_bases, distances: places },
         forward: Csr::from_degrees(degrees, targets),
         external,

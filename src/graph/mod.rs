@@ -15,12 +15,16 @@ pub mod names;
 pub mod petgraph;
 pub mod reference;
 pub mod results;
+pub mod sizes;
 mod stored;
 
 pub use builder::{GraphBuilder, ObjectTable};
 pub use heap::{About, Damage, Description, Heap, Records, ReferenceSlot};
 pub use id::{ObjectId, TypeId};
 pub use reference::{ReferenceKind, ReferenceName};
+pub use sizes::Sizes;
+
+use rayon::prelude::*;
 
 use address::Addresses;
 use column::Column;
@@ -99,46 +103,6 @@ impl Types {
     fn get(&self, row: usize) -> TypeId {
         let high = if self.high.is_empty() { 0 } else { u32::from(self.high.get(row)) << 16 };
         TypeId(high | u32::from(self.low.get(row)))
-    }
-}
-
-/// Sizes of objects in bytes: four bytes each, the few that do not fit in a table beside them.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Sizes {
-    /// `u32::MAX` for those that do not fit.
-    narrow: Column<u32>,
-    /// Sorted by row.
-    wide: Vec<(u32, u64)>,
-}
-
-impl Sizes {
-    /// Sizes in order.
-    pub fn of(sizes: impl Iterator<Item = u64>) -> Self {
-        let mut all = Self { narrow: Column::with_capacity(sizes.size_hint().0), wide: Vec::new() };
-        sizes.for_each(|size| all.push(size));
-        all
-    }
-
-    /// Appends a size.
-    pub fn push(&mut self, size: u64) {
-        let narrow = u32::try_from(size).unwrap_or(u32::MAX);
-        if narrow == u32::MAX {
-            let row = u32::try_from(self.narrow.len()).unwrap_or(u32::MAX);
-            self.wide.push((row, size));
-        }
-        self.narrow.push(narrow);
-    }
-
-    /// The size in `row`, bytes.
-    #[inline]
-    pub fn get(&self, row: usize) -> u64 {
-        match self.narrow.get(row) {
-            u32::MAX => {
-                let wide = self.wide.binary_search_by_key(&row, |(row, _)| *row as usize);
-                wide.map_or(u64::from(u32::MAX), |place| self.wide[place].1)
-            }
-            narrow => u64::from(narrow),
-        }
     }
 }
 
@@ -234,6 +198,23 @@ impl HeapGraph {
     #[inline]
     pub fn type_of(&self, object: ObjectId) -> TypeId {
         self.types.get(object.index())
+    }
+
+    /// The objects of the wanted types, in dump order. `is_wanted` is by type. O(n).
+    pub fn objects_of(&self, is_wanted: &[bool]) -> Vec<ObjectId> {
+        /// Objects that are looked at together; few enough for most pieces to have none of a rare type.
+        const PIECE: usize = 1 << 12;
+        let is_wanted_type = |row: usize| is_wanted.get(self.types.get(row).index()) == Some(&true);
+        let numbers = (0..is_wanted.len()).filter(|&number| is_wanted[number]);
+        let wanted: Vec<u16> = numbers.filter_map(|number| u16::try_from(number).ok()).collect();
+        let is_rare = is_wanted.len() <= usize::from(u16::MAX) && wanted.len() <= 4;
+        let has_any = |piece: &[u16]| {
+            // without a branch for each object
+            wanted.iter().any(|&wanted| piece.iter().fold(false, |found, &low| found | (low == wanted)))
+        };
+        let pieces = self.types.low.par_chunks(PIECE).enumerate().filter(|(_, piece)| !is_rare || has_any(piece));
+        let rows = pieces.flat_map_iter(|(place, piece)| place * PIECE..place * PIECE + piece.len());
+        rows.filter(|&row| is_wanted_type(row)).map(ObjectId::at).collect()
     }
 
     /// The qualified name of an object's type; built-in types without `builtins.`.

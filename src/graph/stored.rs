@@ -89,7 +89,7 @@ impl HeapGraph {
         let graph = Self {
             addresses: Addresses::restore(index)?,
             types: restore_types(index, type_names.len())?,
-            sizes: Sizes::restore(index, index.object_count(), ["sizes", "sizes.wide"])?,
+            sizes: Sizes::restore(index, index.object_count(), ["sizes", "sizes.wide"], |_, _| true)?,
             places: Places {
                 bases: sorted_pairs(index, "places.bases")?,
                 distances: index.column("places", index.object_count(), |_| true)?,
@@ -114,30 +114,6 @@ impl HeapGraph {
     }
 }
 
-impl Sizes {
-    /// Looks at all sizes, so that an index from which they come is known to be damaged if it is.
-    pub fn check(&self) {
-        self.narrow.check();
-    }
-
-    /// Appends the sizes to an index, under the names of the column and of the table of wide ones.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn store(&self, writer: &mut IndexWriter, [narrow, wide]: [&str; 2]) -> io::Result<()> {
-        writer.section(narrow, &self.narrow)?;
-        writer.section(wide, &pairs(&self.wide))
-    }
-
-    /// `length` sizes from an index.
-    ///
-    /// # Errors
-    /// [`Unusable::Damaged`] when they are not there.
-    pub fn restore(index: &Index, length: usize, [narrow, wide]: [&str; 2]) -> Result<Self, Unusable> {
-        Ok(Self { narrow: index.column(narrow, length, |_| true)?, wide: sorted_pairs(index, wide)? })
-    }
-}
-
 fn restore_types(index: &Index, count: usize) -> Result<Types, Unusable> {
     let objects = index.object_count();
     if !index.has("types.high") {
@@ -151,12 +127,13 @@ fn restore_types(index: &Index, count: usize) -> Result<Types, Unusable> {
     all_exist.then_some(types).ok_or(Unusable::Damaged)
 }
 
-fn pairs<K: Copy + Into<u32>>(pairs: &[(K, u64)]) -> Vec<[u64; 2]> {
+/// Pairs of row and value.
+pub(super) fn pairs<K: Copy + Into<u32>>(pairs: &[(K, u64)]) -> Vec<[u64; 2]> {
     pairs.iter().map(|&(row, value)| [u64::from(row.into()), value]).collect()
 }
 
 /// Pairs of row and value, by row.
-fn sorted_pairs(index: &Index, name: &str) -> Result<Vec<(u32, u64)>, Unusable> {
+pub(super) fn sorted_pairs(index: &Index, name: &str) -> Result<Vec<(u32, u64)>, Unusable> {
     let pairs: Vec<[u64; 2]> = index.rows(name)?;
     let narrow = |[row, value]: [u64; 2]| u32::try_from(row).ok().map(|row| (row, value));
     let pairs: Option<Vec<(u32, u64)>> = pairs.into_iter().map(narrow).collect();

@@ -11,7 +11,7 @@ use retainers::analysis::dominators::{
 };
 use retainers::analysis::retaining::Retaining;
 use retainers::graph::column::Column;
-use retainers::graph::{HeapGraph, ObjectId};
+use retainers::graph::{HeapGraph, ObjectId, Sizes};
 
 use crate::support::heap::{heap, load};
 
@@ -307,17 +307,15 @@ fn a_walk_that_is_too_long_gives_way_to_a_search_from_the_roots() {
 fn a_tree_and_distances_are_made_again_from_their_columns() {
     let graph = Rows::random(&mut Random(23), 3_000).graph();
     let (distances, tree) = distances_and_dominators(&Retaining::all(&graph), &RootChoice::default());
-    let DominatorColumns { positions, objects, dominators, counts, retained, wide_rows, wide_retained } =
-        tree.columns();
+    let DominatorColumns { positions, objects, dominators, counts, retained } = tree.columns();
     let copy = |column: &Column<u32>| column.iter().copied().collect::<Column<u32>>();
+    let sizes = |sizes: &Sizes| Sizes::of((0..sizes.len()).map(|row| sizes.get(row)));
     let again = Dominators::from_columns(DominatorColumns {
         positions: copy(positions),
         objects: copy(objects),
         dominators: copy(dominators),
-        counts: copy(counts),
-        retained: copy(retained),
-        wide_rows: copy(wide_rows),
-        wide_retained: wide_retained.iter().copied().collect(),
+        counts: sizes(counts),
+        retained: sizes(retained),
     });
     assert_eq!(again, tree);
     check_whole(&graph, &again);

@@ -82,8 +82,7 @@ proptest! {
 
     #[test]
     fn sizes_are_exact_however_large(values: Vec<u64>) {
-        let mut sizes = Sizes::default();
-        values.iter().for_each(|&size| sizes.push(size));
+        let sizes = Sizes::of(values.iter().copied());
         let found: Vec<u64> = (0..values.len()).map(|row| sizes.get(row)).collect();
         prop_assert_eq!(found, values);
     }
@@ -91,9 +90,8 @@ proptest! {
 
 #[test]
 fn sizes_at_the_edge_of_32_bits_are_exact() {
-    let mut sizes = Sizes::default();
     let values = [u64::from(u32::MAX) - 1, u64::from(u32::MAX), u64::from(u32::MAX) + 1, u64::MAX, 0];
-    values.iter().for_each(|&size| sizes.push(size));
+    let sizes = Sizes::of(values.into_iter());
     assert_eq!((0..5).map(|row| sizes.get(row)).collect::<Vec<_>>(), values);
 }
 

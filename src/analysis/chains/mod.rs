@@ -374,7 +374,7 @@ impl Search<'_> {
 
     /// What the whole set retains, everything counted once.
     fn retained_by(&self, objects: &[ObjectId]) -> Option<Retained> {
-        let known = (&self.distances, self.dominators.as_ref()?);
+        let known = (&*self.distances, &**self.dominators.as_ref()?);
         Some(retained_together(&self.retaining, known, self.choice.roots(&self.heap.graph), objects).into())
     }
 

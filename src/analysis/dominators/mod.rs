@@ -27,8 +27,8 @@ pub use set::{SetSize, retained_by_set, retained_together};
 use super::distances::{Distances, RootChoice};
 use super::marks::Marks;
 use super::retaining::Retaining;
-use crate::graph::{ObjectId, Sizes};
 use crate::graph::column::Column;
+use crate::graph::{ObjectId, Sizes};
 use tree::Tree;
 
 /// What has no dominator: no root reaches it.
@@ -183,9 +183,8 @@ impl Dominators {
         };
         let rows = row.map_or(0..0, |row| row + 1..row + self.count(row));
         let first = Some(rows.start).filter(|_| !rows.is_empty());
-        let children = std::iter::successors(first, move |&row| {
-            Some(row + self.count(row)).filter(|next| rows.contains(next))
-        });
+        let children =
+            std::iter::successors(first, move |&row| Some(row + self.count(row)).filter(|next| rows.contains(next)));
         children.map(|row| self.object(row))
     }
 

@@ -171,6 +171,11 @@ impl Index {
         self.header.entry(name).is_some()
     }
 
+    /// How many bytes an element of the section has; `None` where there is no such section.
+    pub fn width_of(&self, name: &str) -> Option<usize> {
+        self.header.entry(name).map(|entry| entry.width)
+    }
+
     /// How many bytes the section has; `None` where there is no such section.
     pub fn bytes_of(&self, name: &str) -> Option<usize> {
         self.header.entry(name).map(|entry| entry.bytes)

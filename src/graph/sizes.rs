@@ -1,0 +1,170 @@
+//! Numbers by row of which nearly all are small: sizes in bytes, sizes of subtrees.
+
+use std::io;
+
+use rayon::prelude::*;
+
+use super::column::Column;
+use super::index::{Block, Index, IndexWriter, Unusable};
+use super::stored::{pairs, sorted_pairs};
+
+/// Sizes by row: four bytes each, two in an index where that is enough for nearly all, and a table of those that do not fit.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sizes {
+    narrow: Narrow,
+    /// Sorted by row.
+    wide: Vec<(u32, u64)>,
+}
+
+/// The largest number of the width stands for those that do not fit.
+#[derive(Debug, PartialEq, Eq)]
+enum Narrow {
+    Four(Column<u32>),
+    Two(Column<u16>),
+}
+
+/// Of this many sizes one may be too large for two bytes.
+const RARE: usize = 256;
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self::from(Column::new())
+    }
+}
+
+impl From<Column<u32>> for Sizes {
+    /// Sizes all of which are less than `u32::MAX`.
+    fn from(narrow: Column<u32>) -> Self {
+        Self { narrow: Narrow::Four(narrow), wide: Vec::new() }
+    }
+}
+
+impl Sizes {
+    /// Sizes of which those that are `u32::MAX` stand in `wide`, sorted by row.
+    pub fn of_parts(narrow: Column<u32>, wide: Vec<(u32, u64)>) -> Self {
+        Self { narrow: Narrow::Four(narrow), wide }
+    }
+
+    /// Sizes in order.
+    pub fn of(sizes: impl Iterator<Item = u64>) -> Self {
+        let (mut narrow, mut wide) = (Column::with_capacity(sizes.size_hint().0), Vec::new());
+        for (row, size) in (0..).zip(sizes) {
+            let fitting = u32::try_from(size).unwrap_or(u32::MAX);
+            if fitting == u32::MAX {
+                wide.push((row, size));
+            }
+            narrow.push(fitting);
+        }
+        Self::of_parts(narrow, wide)
+    }
+
+    /// The size in `row`.
+    #[inline]
+    pub fn get(&self, row: usize) -> u64 {
+        let (size, is_wide) = match &self.narrow {
+            Narrow::Four(sizes) => {
+                let size = sizes.get(row);
+                (u64::from(size), size == u32::MAX)
+            }
+            Narrow::Two(sizes) => {
+                let size = sizes.get(row);
+                (u64::from(size), size == u16::MAX)
+            }
+        };
+        if is_wide { self.wide_size(row).unwrap_or(size) } else { size }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match &self.narrow {
+            Narrow::Four(sizes) => sizes.len(),
+            Narrow::Two(sizes) => sizes.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[cold]
+    fn wide_size(&self, row: usize) -> Option<u64> {
+        let place = self.wide.binary_search_by_key(&row, |(row, _)| *row as usize).ok()?;
+        Some(self.wide[place].1)
+    }
+
+    /// Looks at all sizes, so that an index from which they come is known to be damaged if it is.
+    pub fn check(&self) {
+        match &self.narrow {
+            Narrow::Four(sizes) => sizes.check(),
+            Narrow::Two(sizes) => sizes.check(),
+        }
+    }
+
+    /// Appends the sizes to an index, under the names of the column and of the table of wide ones.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn store(&self, writer: &mut IndexWriter, [narrow, wide]: [&str; 2]) -> io::Result<()> {
+        match &self.narrow {
+            Narrow::Two(sizes) => {
+                writer.section(narrow, sizes)?;
+                writer.section(wide, &pairs(&self.wide))
+            }
+            Narrow::Four(sizes) => match self.in_two_bytes(sizes) {
+                Some((two, others)) => {
+                    writer.section(narrow, &two)?;
+                    writer.section(wide, &pairs(&others))
+                }
+                None => {
+                    writer.section(narrow, sizes)?;
+                    writer.section(wide, &pairs(&self.wide))
+                }
+            },
+        }
+    }
+
+    /// The same in two bytes each, and the table of the others; `None` where these are too many.
+    fn in_two_bytes(&self, sizes: &[u32]) -> Option<(Column<u16>, Vec<(u32, u64)>)> {
+        let fitting = |&size: &u32| u16::try_from(size).unwrap_or(u16::MAX);
+        let is_wide = |size: &u32| fitting(size) == u16::MAX;
+        if sizes.par_iter().filter(|size| is_wide(size)).count() > sizes.len() / RARE {
+            return None;
+        }
+        let others = (0u32..).zip(sizes).filter(|(_, size)| is_wide(size));
+        let others = others.map(|(row, _)| (row, self.get(row as usize))).collect();
+        Some((sizes.iter().map(fitting).collect(), others))
+    }
+
+    /// `length` sizes from an index. `fits` says whether a row can have a size.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when they are not there.
+    pub fn restore(
+        index: &Index,
+        length: usize,
+        [narrow, wide]: [&str; 2],
+        fits: impl Fn(usize, u64) -> bool + Send + Sync + 'static,
+    ) -> Result<Self, Unusable> {
+        let wide = sorted_pairs(index, wide)?;
+        if !wide.iter().all(|&(row, size)| (row as usize) < length && fits(row as usize, size)) {
+            return Err(Unusable::Damaged);
+        }
+        let narrow = if index.width_of(narrow) == Some(size_of::<u16>()) {
+            Narrow::Two(index.column(narrow, length, move |block| all_fit(&block, u16::MAX, &fits))?)
+        } else {
+            Narrow::Four(index.column(narrow, length, move |block| all_fit(&block, u32::MAX, &fits))?)
+        };
+        Ok(Self { narrow, wide })
+    }
+}
+
+/// Whether all sizes of a block fit, but for those that stand for others.
+fn all_fit<T: Copy + PartialEq + Into<u64>>(
+    block: &Block<'_, T>,
+    other: T,
+    fits: &impl Fn(usize, u64) -> bool,
+) -> bool {
+    let sizes = (block.first..).zip(block.values);
+    sizes.filter(|&(row, &size)| size != other && !fits(row, size.into())).count() == 0
+}

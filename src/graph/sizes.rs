@@ -106,34 +106,25 @@ impl Sizes {
     /// # Errors
     /// What the system says.
     pub fn store(&self, writer: &mut IndexWriter, [narrow, wide]: [&str; 2]) -> io::Result<()> {
-        match &self.narrow {
-            Narrow::Two(sizes) => {
-                writer.section(narrow, sizes)?;
-                writer.section(wide, &pairs(&self.wide))
-            }
-            Narrow::Four(sizes) => match self.in_two_bytes(sizes) {
-                Some((two, others)) => {
-                    writer.section(narrow, &two)?;
-                    writer.section(wide, &pairs(&others))
-                }
-                None => {
-                    writer.section(narrow, sizes)?;
-                    writer.section(wide, &pairs(&self.wide))
-                }
-            },
+        let in_two = if let Narrow::Four(sizes) = &self.narrow { self.in_two_bytes(sizes) } else { None };
+        let stored = in_two.as_ref().unwrap_or(self);
+        match &stored.narrow {
+            Narrow::Four(sizes) => writer.section(narrow, sizes)?,
+            Narrow::Two(sizes) => writer.section(narrow, sizes)?,
         }
+        writer.section(wide, &pairs(&stored.wide))
     }
 
-    /// The same in two bytes each, and the table of the others; `None` where these are too many.
-    fn in_two_bytes(&self, sizes: &[u32]) -> Option<(Column<u16>, Vec<(u32, u64)>)> {
+    /// The same in two bytes each; `None` where too many do not fit.
+    fn in_two_bytes(&self, sizes: &[u32]) -> Option<Self> {
         let fitting = |&size: &u32| u16::try_from(size).unwrap_or(u16::MAX);
         let is_wide = |size: &u32| fitting(size) == u16::MAX;
         if sizes.par_iter().filter(|size| is_wide(size)).count() > sizes.len() / RARE {
             return None;
         }
         let others = (0u32..).zip(sizes).filter(|(_, size)| is_wide(size));
-        let others = others.map(|(row, _)| (row, self.get(row as usize))).collect();
-        Some((sizes.iter().map(fitting).collect(), others))
+        let wide = others.map(|(row, _)| (row, self.get(row as usize))).collect();
+        Some(Self { narrow: Narrow::Two(sizes.iter().map(fitting).collect()), wide })
     }
 
     /// `length` sizes from an index. `fits` says whether a row can have a size.

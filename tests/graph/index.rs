@@ -53,7 +53,7 @@ fn what_was_written_is_read() {
     let index = Index::open(&path).unwrap();
     assert_eq!((index.dump(), index.object_count(), index.reference_count()), (identity(), ROWS as usize, 12));
     let (by_row, by_range) = (columns(&index).unwrap(), columns(&index).unwrap());
-    for row in [0, 1, 4095, 4096, 4097, ROWS as usize - 1] {
+    for row in [0, 1, 1023, 1024, 4095, 4096, 4097, ROWS as usize - 1] {
         assert_eq!(by_row.0.get(row), offsets()[row]);
         assert_eq!(by_row.1.get(row), sizes()[row]);
     }
@@ -101,7 +101,7 @@ fn is_right_or_known_damaged(bytes: &[u8]) -> bool {
 #[test]
 fn no_flipped_bit_goes_unnoticed() {
     let bytes = bytes();
-    let tables = bytes.len() - 8 * 20;
+    let tables = bytes.len() - 8 * 60;
     let places = (0..4096).chain((4096..tables).step_by(1009)).chain(tables..bytes.len());
     for place in places {
         let mut flipped = bytes.clone();
@@ -117,7 +117,7 @@ fn no_flipped_bit_goes_unnoticed() {
 fn numbers_without_meaning_are_damage_even_where_the_hashes_are_right() {
     let index = Index::from_bytes(&bytes()).unwrap();
     let too_large = index.column("sizes", ROWS as usize, below::<u64>(999)).unwrap();
-    assert_eq!(attempt(|| too_large.get(500)), Err(GivenUp), "its block has a 999");
+    assert_eq!(attempt(|| too_large.get(999)), Err(GivenUp), "its block has a 999");
     assert!(index.is_damaged());
     assert_eq!(attempt(|| too_large.len()), Ok(ROWS as usize));
     assert_eq!(attempt(|| too_large.iter().sum::<u64>()), Err(GivenUp));

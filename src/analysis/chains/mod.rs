@@ -302,13 +302,13 @@ impl Search<'_> {
         for signature in &mut signatures {
             signature.known_holders = self.holders.on(self.heap, signature).into_iter().cloned().collect();
         }
-        self.weigh(&mut signatures);
+        let (retained, ()) = rayon::join(|| self.retained_by(&group.objects), || self.weigh(&mut signatures));
         let unreached = group.objects.iter().filter(|&&object| self.distances.pass(object).is_none());
         TypeAnswer {
             type_id: group.type_id,
             count: group.objects.len() as u64,
             shallow_size: self.size_of(&group.objects),
-            retained: self.retained_by(&group.objects),
+            retained,
             signatures,
             further,
             unreached: unreached.enumerate().map(|(place, &object)| self.unreached(object, place)).collect(),

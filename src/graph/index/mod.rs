@@ -35,8 +35,8 @@ pub use self::section::{Block, ascending, below};
 pub use self::writer::IndexWriter;
 use super::column::Column;
 
-/// Bytes that are hashed together.
-const BLOCK: usize = 1 << 14;
+/// Bytes that are hashed together: few, because a question looks at objects here and there.
+const BLOCK: usize = 1 << 12;
 /// Sections start at multiples of this.
 const ALIGNMENT: u64 = 64;
 

@@ -93,7 +93,7 @@ impl<T: Pod + Send + Sync> Section<T> {
     #[cold]
     fn check_all(&self) {
         let blocks = self.len().div_ceil(Self::ROWS);
-        (0..blocks).into_par_iter().with_min_len(16).for_each(|block| self.ensure_good(block));
+        (0..blocks).into_par_iter().with_min_len(64).for_each(|block| self.ensure_good(block));
         self.all_good.store(true, Ordering::Release);
     }
 

@@ -132,7 +132,7 @@ impl SortedEdges {
 
     /// The edges of a node by their places in the document.
     pub(super) fn edges_of(&self, row: usize) -> impl Iterator<Item = usize> + '_ {
-        self.range(row).map(|place| self.order.get(place).map_or(place, |&edge| edge as usize))
+        self.range(row).map(|place| (*self.order).get(place).map_or(place, |&edge| edge as usize))
     }
 }
 

@@ -28,9 +28,11 @@ impl Excluded {
         positions.iter().for_each(|&position| set(&mut excluded.forward, position));
         for parallel in excluded.pairs(graph).chunk_by(|one, other| one == other) {
             let (target, source) = parallel[0];
-            let before = graph.reverse().row(target).partition_point(|&other| other < source.0);
-            let first = graph.reverse().range(target).start + before;
-            (first..first + parallel.len()).for_each(|position| set(&mut excluded.reverse, position));
+            let (row, sources) = (graph.reverse().range(target), graph.reverse().row(target));
+            let first = row.start + sources.partition_point(|&other| other < source.0);
+            // an index may say otherwise, but in the heap as many references come back
+            let end = row.end.min(first + parallel.len());
+            (first..end).for_each(|position| set(&mut excluded.reverse, position));
         }
         excluded
     }

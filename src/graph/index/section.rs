@@ -130,19 +130,20 @@ impl<T> fmt::Debug for Section<T> {
 }
 
 /// Whether all numbers of a block are below `limit`.
-pub fn below<T: Copy + Into<u64>>(limit: u64) -> impl Fn(Block<'_, T>) -> bool + Send + Sync + 'static {
-    // a maximum, not a search for the first offender: it runs at the speed of memory
-    move |block| block.values.iter().copied().map(Into::into).max().is_none_or(|largest| largest < limit)
+pub fn below<T: Copy + PartialOrd + TryFrom<u64>>(limit: u64) -> impl Fn(Block<'_, T>) -> bool {
+    let limit = T::try_from(limit).ok();
+    // no search for the first offender, and no wider numbers: it runs at the speed of memory
+    move |block| limit.is_none_or(|limit| !block.values.iter().fold(false, |found, &value| found | (value >= limit)))
 }
 
 /// Whether the numbers of a block ascend, equal ones allowed, also to the block that follows, from 0 on and up to `last`,
 /// which the last of the section is.
-pub fn ascending<T: Copy + Into<u64>>(last: u64) -> impl Fn(Block<'_, T>) -> bool + Send + Sync + 'static {
+pub fn ascending<T: Copy + PartialOrd + Into<u64>>(last: u64) -> impl Fn(Block<'_, T>) -> bool {
     move |block| {
-        let start_is_zero = block.first != 0 || block.values.first().is_none_or(|&first| first.into() == 0);
+        let starts_well = block.first != 0 || block.values.first().is_none_or(|&first| first.into() == 0);
         let end = block.values.last().map_or(0, |&end| end.into());
         let ends_well = block.next.map_or(end == last, |next| end <= next.into() && end <= last);
-        let steps = block.values.windows(2).filter(|pair| pair[0].into() > pair[1].into()).count();
-        start_is_zero && ends_well && steps == 0
+        let steps = block.values.iter().zip(block.values.iter().skip(1));
+        starts_well && ends_well && !steps.fold(false, |found, (one, next)| found | (one > next))
     }
 }

@@ -159,7 +159,7 @@ impl Growing<'_> {
         }
         let graph = &self.heap.graph;
         shown.sort_by(|(a, of_a), (b, of_b)| {
-            let key = |members: &Members| (graph.type_name_of(members.0[0]), members.0[0]);
+            let key = |members: &Members| (graph.type_name_of(members.0[0]), graph.address(members.0[0]));
             b.bytes.cmp(&a.bytes).then_with(|| key(of_a).cmp(&key(of_b)))
         });
         let names = self.names(above, &shown);
@@ -193,7 +193,8 @@ impl Growing<'_> {
         let (alone, mut others): (Vec<ObjectId>, Vec<ObjectId>) =
             children.into_iter().partition(|child| self.roots.contains(child));
         let mut groups: Vec<Members> = alone.into_iter().map(|root| Members(vec![root])).collect();
-        others.sort_unstable_by_key(|&child| (self.heap.graph.type_of(child), child));
+        let graph = &self.heap.graph;
+        others.sort_by_cached_key(|&child| (graph.type_of(child), graph.address(child)));
         let of_one_type = |a: &ObjectId, b: &ObjectId| self.heap.graph.type_of(*a) == self.heap.graph.type_of(*b);
         others.chunk_by(of_one_type).for_each(|siblings| self.group(siblings, &mut groups));
         groups

@@ -19,7 +19,7 @@ pub struct Query {
 /// The objects that were asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// By qualified type, in the order of first appearance in the dump.
+    /// By qualified type, in alphabetical order.
     pub groups: Vec<Group>,
     /// Names that several types answer to.
     pub ambiguous: Vec<(String, Vec<String>)>,
@@ -32,7 +32,7 @@ pub struct Selection {
 pub struct Group {
     /// Their type.
     pub type_id: TypeId,
-    /// In dump order, distinct.
+    /// By address, distinct.
     pub objects: Vec<ObjectId>,
 }
 
@@ -77,12 +77,13 @@ pub fn select(graph: &HeapGraph, query: &Query) -> Selection {
         }
     }
     for ((type_id, _), mut objects) in graph.types().zip(by_type) {
-        objects.sort_unstable();
+        objects.sort_by_cached_key(|&object| graph.address(object));
         objects.dedup();
         if !objects.is_empty() {
             selection.groups.push(Group { type_id, objects });
         }
     }
+    selection.groups.sort_by_key(|group| graph.type_name(group.type_id));
     selection
 }
 

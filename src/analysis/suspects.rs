@@ -118,7 +118,9 @@ pub fn suspects(heap: &Heap, options: &Options) -> Suspects {
     }));
     candidates.retain(|candidate| candidate.retained > 0);
     candidates.sort_by_key(|candidate| {
-        (std::cmp::Reverse(candidate.score()), candidate.type_id, candidate.members.first().copied())
+        let type_name = heap.graph.type_name(candidate.type_id);
+        let first = candidate.members.iter().map(|&member| heap.graph.address(member)).min();
+        (std::cmp::Reverse(candidate.score()), type_name, first)
     });
     candidates.truncate(MOST);
     let suspects = candidates.into_iter().map(|candidate| survey.work_out(candidate)).collect();
@@ -167,7 +169,7 @@ impl<'a> Survey<'a> {
         }
         let mut groups: Vec<(TypeId, Vec<ObjectId>)> =
             by_type.into_iter().filter(|(_, members)| members.len() as u64 >= MANY).collect();
-        groups.sort_by_key(|(type_id, _)| *type_id);
+        groups.sort_by_key(|(type_id, _)| self.heap.graph.type_name(*type_id));
         groups
     }
 
@@ -291,10 +293,9 @@ impl<'a> Survey<'a> {
         let mut at = start;
         loop {
             let retained = self.dominators.retained_size(at);
-            let largest = self
-                .dominators
-                .children(Holder::Object(at))
-                .max_by_key(|&child| (self.dominators.retained_size(child), std::cmp::Reverse(child)));
+            let largest = self.dominators.children(Holder::Object(at)).max_by_key(|&child| {
+                (self.dominators.retained_size(child), std::cmp::Reverse(self.heap.graph.address(child)))
+            });
             match largest.filter(|&child| share(self.dominators.retained_size(child), retained) >= SPREADS) {
                 Some(child) => at = child,
                 None => return at,
@@ -331,7 +332,7 @@ impl<'a> Survey<'a> {
             Some((type_id, objects)) => (*type_id, objects.clone()),
             None => (candidate.type_id, candidate.members.clone()),
         };
-        objects.sort_unstable();
+        objects.sort_by_cached_key(|&object| self.heap.graph.address(object));
         Group { type_id, objects }
     }
 
@@ -339,7 +340,7 @@ impl<'a> Survey<'a> {
     /// that is nearest to the holder.
     fn user_types(&self, members: &[ObjectId]) -> Vec<(TypeId, Vec<ObjectId>)> {
         let mut found: FxHashMap<TypeId, (usize, Vec<ObjectId>)> = FxHashMap::default();
-        let mut order = 0;
+        let mut depth = 0;
         let mut level: Vec<ObjectId> = members.to_vec();
         let mut looked_at = 0;
         while !level.is_empty() && looked_at < LOOKED_AT {
@@ -348,16 +349,17 @@ impl<'a> Survey<'a> {
                 looked_at += 1;
                 let type_id = self.heap.graph.type_of(object);
                 if self.origins.of_type(type_id) < Origin::StandardLibrary && !self.is_class(type_id) {
-                    order += 1;
-                    found.entry(type_id).or_insert((order, Vec::new())).1.push(object);
+                    found.entry(type_id).or_insert((depth, Vec::new())).1.push(object);
                 }
                 next.extend(self.dominators.children(Holder::Object(object)));
             }
             level = next;
+            depth += 1;
         }
         let mut types: Vec<(TypeId, (usize, Vec<ObjectId>))> = found.into_iter().collect();
         let common = |objects: &[ObjectId]| objects.len() * 2 >= members.len();
-        types.sort_by_key(|(_, (order, objects))| (!common(objects), *order));
+        let name = |type_id: TypeId| self.heap.graph.type_name(type_id);
+        types.sort_by_key(|(type_id, (depth, objects))| (!common(objects), *depth, name(*type_id)));
         types.into_iter().map(|(type_id, (_, objects))| (type_id, objects)).collect()
     }
 }

@@ -45,7 +45,7 @@ fn ids_are_decimal_or_hexadecimal_and_counted_once() {
     let heap = two_session_types();
     let selection = query(&heap, &["Session"], &["16", "0x10", "0x20", "64"]);
     let expected =
-        [("app.state.SessionState".to_owned(), 1), ("proto.SessionState".to_owned(), 1), ("app.Session".to_owned(), 1)];
+        [("app.Session".to_owned(), 1), ("app.state.SessionState".to_owned(), 1), ("proto.SessionState".to_owned(), 1)];
     assert_eq!(found(&heap, &selection), expected);
     assert_eq!(query(&heap, &[], &["0x999", "x"]).missing.len(), 2);
 }

@@ -116,7 +116,7 @@ pub struct Signature {
     pub equally_short: u64,
     /// Raw hops of the representative's chain, root first, the target last.
     pub steps: Vec<Step>,
-    /// All objects that are held so, in dump order of those of equal distance; the representative first.
+    /// All objects that are held so, by address those of equal distance; the representative first.
     pub objects: Vec<ObjectId>,
     /// Their shallow sizes together, bytes.
     pub shallow_size: u64,
@@ -296,7 +296,8 @@ impl Search<'_> {
         let mut signatures: Vec<Signature> =
             ways.into_par_iter().filter_map(|(shape, targets)| self.signature(shape, targets, tree, shapes)).collect();
         signatures.sort_by(|a, b| {
-            let key = |signature: &Signature| (signature.pass, signature.length, signature.objects[0]);
+            let address = |signature: &Signature| self.heap.graph.address(signature.objects[0]);
+            let key = |signature: &Signature| (signature.pass, signature.length, address(signature));
             b.objects.len().cmp(&a.objects.len()).then_with(|| key(a).cmp(&key(b)))
         });
         for signature in &mut signatures {
@@ -320,7 +321,7 @@ impl Search<'_> {
     }
 
     fn signature(&self, shape: u32, mut targets: Vec<u32>, tree: &ChainTree, shapes: &Shapes) -> Option<Signature> {
-        // places are in order of distance, then of the dump
+        // places are in order of distance, then of addresses
         targets.sort_unstable();
         let representative = *targets.first()?;
         let farthest = *targets.last()?;

@@ -58,7 +58,7 @@ pub fn choose_chains(
     prune(heap, retaining, &ancestors, chosen, counts, roots, targets)
 }
 
-/// The objects on shortest chains of the targets, sorted by distance, then dump order; and the place of each.
+/// The objects on shortest chains of the targets, sorted by distance, then address; and the place of each.
 struct Ancestors {
     objects: Vec<ObjectId>,
     places: FxHashMap<ObjectId, u32>,
@@ -82,7 +82,7 @@ fn ancestors(retaining: &Retaining<'_>, distances: &Distances, targets: &[Object
             }
         }
     }
-    objects.sort_unstable_by_key(|&object| (distances.order(object), object));
+    objects.sort_by_cached_key(|&object| (distances.order(object), retaining.graph.address(object)));
     let places = (0..).zip(&objects).map(|(place, &object)| (object, place)).collect();
     Ancestors { objects, places }
 }
@@ -115,7 +115,7 @@ fn ranked_roots(
             Some((origin, root, place))
         })
         .collect();
-    ranked.sort_by(|a, b| (a.0, &a.1.name, a.1.object).cmp(&(b.0, &b.1.name, b.1.object)));
+    ranked.sort_by(|a, b| (a.0, &a.1.name, a.2).cmp(&(b.0, &b.1.name, b.2)));
     (0..).zip(ranked).map(|(rank, (_, root, place))| (place, (rank, root))).collect()
 }
 
@@ -137,17 +137,17 @@ fn choose_holders(
             chain_counts.push(1);
             continue;
         }
-        let mut best = (u32::MAX, ObjectId(u32::MAX), place);
+        let mut best = (u32::MAX, place);
         let mut chains = 0u64;
         for referrer in retaining.referrers(object).filter(|&referrer| distances.is_step(referrer, object)) {
             let Some(&holder) = ancestors.places.get(&referrer) else {
                 continue;
             };
-            best = best.min((ranks[holder as usize], referrer, holder));
+            best = best.min((ranks[holder as usize], holder));
             chains = chains.saturating_add(chain_counts[holder as usize]);
         }
         ranks[place as usize] = best.0;
-        holders.push(best.2);
+        holders.push(best.1);
         chain_counts.push(chains);
     }
     (holders, chain_counts)

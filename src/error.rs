@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::counts::bytes_text;
+
 /// Why an answer could not be given.
 ///
 /// Damage that can be worked around (broken lines, dangling references) is no error: it is counted in
@@ -52,6 +54,20 @@ pub enum Error {
         /// How many there are.
         count: u64,
         /// How many there may be.
+        limit: u64,
+    },
+    /// The work would take more memory than there is.
+    #[error(
+        "not enough memory: about {} are needed, {} may be taken{}\n--memory SIZE sets another limit, --memory none tries all the same",
+        bytes_text(*needed), bytes_text(*limit),
+        lean.map_or_else(String::new, |lean| format!(" ({} without retained sizes)", bytes_text(lean)))
+    )]
+    Memory {
+        /// Bytes that it would take, about.
+        needed: u64,
+        /// Bytes without retained sizes, where that answers the question.
+        lean: Option<u64>,
+        /// Bytes that it may take.
         limit: u64,
     },
     /// An argument has no meaning.

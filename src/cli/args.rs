@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::memory::Limit;
+
 /// Who keeps these objects alive? Answers from a heap dump, offline.
 ///
 /// Shows the shortest chains of references from roots (modules, thread frames) to the objects of a type, grouped by the
@@ -133,6 +135,11 @@ pub struct Common {
     /// Threads, at most 1024; 0 for one a core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub threads: u16,
+    /// Memory that may be taken, such as 8GiB, or `none` for no limit; by default what is free
+    ///
+    /// A dump that needs more is answered without retained sizes where that fits, and refused otherwise.
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Limit>,
     /// Directory of the index, instead of beside the dump
     ///
     /// Reading a large dump leaves an index, `DUMP.rtx`, from which further questions are answered at once. It is beside the

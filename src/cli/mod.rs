@@ -3,6 +3,7 @@
 pub mod args;
 mod bar;
 mod files;
+mod memory;
 mod place;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -19,6 +20,7 @@ use self::args::{
     SummaryArguments, SuspectsArguments, TreeArguments, Whole,
 };
 use self::bar::Bar;
+use self::memory::Need;
 use self::place::IndexPlace;
 use crate::analysis::chains::{Detail, Options, chains};
 use crate::analysis::cut::{Cut, cut_answer};
@@ -43,6 +45,7 @@ use crate::present::label::visible;
 use crate::present::{DRAWINGS, Drawing, icicle, json, text};
 use crate::progress::{Phase, Progress};
 use crate::report::{Picture, Report};
+use crate::source::Source;
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
@@ -107,15 +110,18 @@ fn run_ask(ask: &Ask) -> Result<ExitCode> {
         holders: known_holders(ask.holders.as_deref())?,
     };
     let query = Query { types: ask.types.clone(), ids: ask.ids.clone() };
-    answer_from(dump, &ask.common, |heap| {
+    let is_overview = query.types.is_empty() && query.ids.is_empty();
+    let need = Need::new(options.retained && !is_overview, true);
+    answer_from(dump, &ask.common, &need, |heap| {
         let limit = if ask.limit == 0 { usize::MAX } else { ask.limit };
-        if query.types.is_empty() && query.ids.is_empty() {
+        if is_overview {
             let report = overview(heap).report(heap, limit.max(20));
             return Ok((report, true));
         }
         let selection = select(&heap.graph, &query);
         let without = references_meant(heap, &ask.without)?;
-        let answer = chains(heap, &selection, &Options { without, ..options.clone() });
+        let retained = options.retained && !need.is_lean();
+        let answer = chains(heap, &selection, &Options { without, retained, ..options.clone() });
         let report = answer.report(heap, &selection, detail(ask, limit));
         Ok((report, !answer.types.is_empty()))
     })
@@ -186,6 +192,7 @@ fn root_choice(words: &[String]) -> Result<RootChoice> {
 fn answer_from<T: Send>(
     dump: &Path,
     common: &Common,
+    need: &Need,
     answer: impl Fn(&Heap) -> Result<(T, bool)> + Send + Sync,
 ) -> Result<(T, bool, Arc<Progress>)> {
     in_pool(common, |progress| {
@@ -199,7 +206,7 @@ fn answer_from<T: Send>(
             }
             place.tell_damaged();
         }
-        let heap = load(place.dump(), common, progress)?;
+        let heap = load(place.dump(), common, need, progress)?;
         progress.start(Phase::Search, 0);
         let answered = answer(&heap)?;
         place.write_if_worth_it(&heap);
@@ -217,11 +224,13 @@ fn checked_heap(dump: &Path, common: &Common, progress: &Progress) -> Result<(He
         }
         place.tell_damaged();
     }
-    Ok((load(place.dump(), common, progress)?, place))
+    Ok((load(place.dump(), common, &Need::new(true, false), progress)?, place))
 }
 
-fn load(dump: &Path, common: &Common, progress: &Progress) -> Result<Heap> {
-    let heap = crate::format::open(dump, progress)?;
+fn load(dump: &Path, common: &Common, need: &Need, progress: &Progress) -> Result<Heap> {
+    let source = Source::open(dump, progress)?;
+    need.check(&source, common)?;
+    let heap = crate::format::read(source, progress)?;
     refuse_damage(&heap, common)?;
     Ok(heap)
 }
@@ -380,7 +389,7 @@ fn run_cut(asked: &CutArguments) -> Result<ExitCode> {
     if query.types.is_empty() && query.ids.is_empty() {
         return Err(Error::Usage("say which objects: --type NAME or --id ADDRESS".to_owned()));
     }
-    let (report, found, _) = answer_from(&which.dump, &asked.common, |heap| {
+    let (report, found, _) = answer_from(&which.dump, &asked.common, &Need::new(false, false), |heap| {
         let selection = select(&heap.graph, &query);
         if selection.groups.is_empty() {
             let nothing = chains(heap, &selection, &Options::default());
@@ -466,7 +475,7 @@ fn run_whole(
     common: &Common,
     answer: impl Fn(&Heap) -> Result<(Report, bool)> + Send + Sync,
 ) -> Result<ExitCode> {
-    let (report, found, progress) = answer_from(&whole.dump, common, answer)?;
+    let (report, found, progress) = answer_from(&whole.dump, common, &Need::new(true, false), answer)?;
     print_report(&report, whole.json, common)?;
     if let Some(directory) = &whole.output {
         files::make_directory(directory)?;

@@ -56,8 +56,10 @@ pub fn estimate(source: &Source) -> Estimate {
         let all = u128::from(count) * bytes.len() as u128 / (seen as u128).max(1);
         u64::try_from(all).unwrap_or(u64::MAX)
     };
-    let reading = if is_lines { 0 } else { in_all(references).saturating_mul(16) };
-    Estimate { objects: in_all(objects), references: in_all(references), reading }
+    let (objects, references) = (in_all(objects), in_all(references));
+    // nodes and edges of a document are kept beside the graph until they are linked
+    let beside = objects.saturating_mul(28).saturating_add(references.saturating_mul(24));
+    Estimate { objects, references, reading: if is_lines { 0 } else { beside } }
 }
 
 /// Objects and references in a part of a dump, and whether it has records on lines of their own.

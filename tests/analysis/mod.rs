@@ -9,6 +9,7 @@ mod expression;
 mod heap_tree;
 mod object;
 mod oracle;
+mod order;
 mod select;
 mod summary;
 

@@ -298,3 +298,36 @@ fn own_known_holders_come_before_the_shipped_ones() {
     assert_eq!(wrong.code, 2);
     assert!(wrong.stderr.contains("line 1"), "{}", wrong.stderr);
 }
+
+#[test]
+fn a_dump_that_does_not_fit_is_answered_without_retained_sizes_or_refused() {
+    let workshop = Workshop::new();
+    let line = |number: u64| format!("{{\"address\": {number}, \"type\": \"app.T\", \"refs\": [{}]}}\n", number / 2);
+    let dump: String = (1..40_000).map(line).collect();
+    workshop.write("dump.jsonl", dump + "{\"address\": 50000, \"type\": \"module\", \"refs\": [1, 20000]}\n");
+    let ask = |memory: &str| {
+        workshop.run(&["dump.jsonl", "--type", "app.T", "--no-files", "--limit", "1", "--memory", memory])
+    };
+    let whole = ask("none");
+    assert!(whole.stdout.contains("retains"), "{}", whole.stdout);
+    assert!(!whole.stderr.contains("memory"), "{}", whole.stderr);
+    // 43 to 61 bytes an object
+    let lean = ask("2MB");
+    assert_eq!(lean.code, 0, "{}", lean.stderr);
+    assert!(lean.stderr.contains("retained sizes are left out: they need about 2."), "{}", lean.stderr);
+    assert!(!lean.stdout.contains("retains"), "{}", lean.stdout);
+    let refused = ask("1.5MB");
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert!(
+        refused.stderr.contains("not enough memory: about 2.3 MiB are needed, 1.4 MiB may be taken"),
+        "{}",
+        refused.stderr
+    );
+    let summary = workshop.run(&["summary", "dump.jsonl", "--memory", "2MB"]);
+    assert_eq!(summary.code, 2, "{}", summary.stdout);
+    for wrong in ["lots", "1QB", "", "."] {
+        let ran = ask(wrong);
+        assert_eq!(ran.code, 2, "{wrong}");
+        assert!(ran.stderr.contains("8GiB"), "{wrong}: {}", ran.stderr);
+    }
+}

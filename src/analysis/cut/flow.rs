@@ -109,7 +109,7 @@ impl<'a> Network<'a> {
         positions
     }
 
-    /// Gives levels up to that of the nearest roots, and returns these in dump order.
+    /// Gives levels up to that of the nearest roots, and returns these by address.
     fn assign_levels(&mut self) -> Vec<ObjectId> {
         for object in self.visited.drain(..) {
             self.levels[object.index()] = NONE;
@@ -128,7 +128,7 @@ impl<'a> Network<'a> {
             let mut roots: Vec<ObjectId> =
                 self.visited[end..].iter().copied().filter(|&object| self.roots.has(object)).collect();
             if !roots.is_empty() {
-                roots.sort_unstable();
+                roots.sort_by_cached_key(|&root| self.retaining.graph.address(root));
                 return roots;
             }
             start = end;

@@ -9,6 +9,9 @@ use rustc_hash::FxHashMap;
 use crate::analysis::retaining::Retaining;
 use crate::graph::{HeapGraph, ObjectId};
 
+/// Holders of one object that are put in the order of their addresses.
+const MOST_SORTED: usize = 1 << 12;
+
 /// Counts of closed references by target and holder.
 #[derive(Debug)]
 pub(super) struct OpenReferences<'a> {
@@ -43,17 +46,19 @@ impl<'a> OpenReferences<'a> {
         }
     }
 
-    /// The objects that refer to `target` through an open reference and that `is_wanted`, each once, in dump order.
-    pub(super) fn holders(
-        &self,
-        target: ObjectId,
-        is_wanted: impl Fn(ObjectId) -> bool,
-    ) -> impl Iterator<Item = ObjectId> {
+    /// The objects that refer to `target` through an open reference and that `is_wanted`, each once, by address; in dump
+    /// order where so many refer to it that sorting them would take longer than the search.
+    pub(super) fn holders(&self, target: ObjectId, is_wanted: impl Fn(ObjectId) -> bool) -> Vec<ObjectId> {
         let parallel = self.graph.reverse().row(target).chunk_by(|a, b| a == b);
-        parallel.filter_map(move |references| {
+        let open = parallel.filter_map(|references| {
             let holder = ObjectId(references[0]);
             (is_wanted(holder) && self.is_open(holder, target, references.len())).then_some(holder)
-        })
+        });
+        let mut holders: Vec<ObjectId> = open.collect();
+        if holders.len() <= MOST_SORTED {
+            holders.sort_by_cached_key(|&holder| self.graph.address(holder));
+        }
+        holders
     }
 
     fn is_open(&self, holder: ObjectId, target: ObjectId, count: usize) -> bool {

@@ -17,7 +17,7 @@ use crate::analysis::retaining::Retaining;
 use crate::graph::ObjectId;
 
 /// Chains from `roots` to `target` that share no object but the target: as many as there are, at most `most`. Root first,
-/// target last; the shortest first, then in dump order of their objects. A target that is a root is held by `[target]` as
+/// target last; the shortest first, then by the addresses of their objects. A target that is a root is held by `[target]` as
 /// one of its ways.
 ///
 /// With `most` = 2: fewer than two ways, of a reachable object that is no root, mean that some object is on all its
@@ -40,7 +40,8 @@ pub fn disjoint_ways(
         ways.extend(search.ways());
     }
     ways.truncate(most);
-    ways.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+    let addresses = |way: &[ObjectId]| way.iter().map(|&object| retaining.graph.address(object)).collect::<Vec<u64>>();
+    ways.sort_by_cached_key(|way| (way.len(), addresses(way)));
     ways
 }
 
@@ -99,7 +100,7 @@ impl<'a> Search<'a> {
                 return Some(object);
             }
             let is_new = |holder: ObjectId| holder != self.target && self.towards[holder.index()] == NONE;
-            let holders: Vec<ObjectId> = self.open.holders(object, is_new).collect();
+            let holders: Vec<ObjectId> = self.open.holders(object, is_new);
             for holder in holders {
                 self.reach(holder, object, &mut queue);
             }

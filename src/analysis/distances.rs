@@ -12,7 +12,7 @@
 
 use super::marks::Marks;
 use super::pattern;
-use super::retaining::Retaining;
+use super::retaining::{References, Retaining};
 use crate::error::{Error, Result};
 use crate::graph::column::Column;
 use crate::graph::{HeapGraph, ObjectId, Root, RootKind};
@@ -122,13 +122,22 @@ impl Distances {
 
     /// The same, where it is known which objects have no references that count.
     pub(super) fn search_around(retaining: &Retaining<'_>, choice: &RootChoice, leaves: &Marks) -> Self {
-        let count = retaining.graph.object_count();
+        match retaining.plain() {
+            Some(references) => Self::search_along(&references, retaining.graph, choice, leaves),
+            None => Self::search_along(retaining, retaining.graph, choice, leaves),
+        }
+    }
+
+    fn search_along(references: &impl References, graph: &HeapGraph, choice: &RootChoice, leaves: &Marks) -> Self {
+        let count = graph.object_count();
         let mut values = Column::filled(count, UNREACHED);
-        let mut search = Search { retaining, leaves, seen: Marks::of(count, std::iter::empty()), values: &mut values };
+        let seen = Marks::of(count, std::iter::empty());
+        let mut search =
+            Search { references, leaves, seen, values: &mut values, frontier: Vec::new(), next: Vec::new() };
         let (mut bases, mut reached) = (Vec::new(), Vec::new());
         let mut base = 0;
         for pass in 0..choice.passes.len() {
-            let roots = retaining.graph.roots().iter().filter(|root| choice.pass_has(pass, root));
+            let roots = graph.roots().iter().filter(|root| choice.pass_has(pass, root));
             bases.push(base);
             let (count, next_base) = search.pass(roots.map(|root| root.object), base);
             reached.push(count);
@@ -181,52 +190,68 @@ impl Distances {
 }
 
 /// A search that has its distances still to give.
-struct Search<'a> {
-    retaining: &'a Retaining<'a>,
+struct Search<'a, R> {
+    references: &'a R,
     /// Objects without references that count.
     leaves: &'a Marks,
     /// What has a distance.
     seen: Marks,
     values: &'a mut [u32],
+    /// Objects of the last level whose references are to be followed.
+    frontier: Vec<ObjectId>,
+    /// Those of the level that is entered.
+    next: Vec<ObjectId>,
 }
 
-impl Search<'_> {
+impl<R: References> Search<'_, R> {
     /// Searches from those of `roots` that no earlier pass reached; their distance is `base`. Returns how many objects it
     /// reached, and the base for the next pass.
     fn pass(&mut self, roots: impl Iterator<Item = ObjectId>, base: u32) -> (u64, u32) {
-        let (mut frontier, mut next) = (Vec::new(), Vec::new());
-        let mut reached = 0;
-        roots.for_each(|root| reached += u64::from(self.reach(root, base, &mut frontier)));
+        let earlier = self.seen.len();
+        roots.for_each(|root| self.reach(root, base));
         let mut distance = base;
-        let retaining = self.retaining;
-        while !frontier.is_empty() {
+        while !self.next.is_empty() {
             distance += 1;
+            std::mem::swap(&mut self.frontier, &mut self.next);
+            let frontier = std::mem::take(&mut self.frontier);
             for objects in frontier.chunks(AHEAD) {
-                retaining.look_ahead(objects);
-                for &object in objects {
-                    retaining.for_each_referent(object, |target| {
-                        reached += u64::from(self.reach(target, distance, &mut next));
-                    });
-                }
+                self.look_ahead(objects);
+                objects.iter().for_each(|&object| self.follow(object, distance));
             }
-            frontier.clear();
-            std::mem::swap(&mut frontier, &mut next);
+            self.frontier = frontier;
+            self.frontier.clear();
         }
         // the last level may have been leaves alone
-        (reached, distance.saturating_add(2))
+        ((self.seen.len() - earlier) as u64, distance.saturating_add(2))
     }
 
-    /// Gives an object its distance, and has it looked at later. Whether it had none before.
+    /// Reads the first reference of each object, so that the memory fetches all of them at once and not one after the other.
     #[inline]
-    fn reach(&mut self, object: ObjectId, distance: u32, later: &mut Vec<ObjectId>) -> bool {
-        let is_new = self.seen.insert(object);
-        if is_new {
-            self.values[object.index()] = distance;
-            if !self.leaves.has(object) {
-                later.push(object);
+    fn look_ahead(&self, objects: &[ObjectId]) {
+        let first = |&object: &ObjectId| self.references.row(object).first().copied().unwrap_or(0);
+        std::hint::black_box(objects.iter().fold(0, |all, object| all ^ first(object)));
+    }
+
+    /// Reaches what `object` refers to.
+    #[inline]
+    fn follow(&mut self, object: ObjectId, distance: u32) {
+        let references = self.references;
+        for (place, &target) in references.row(object).iter().enumerate() {
+            if references.counts(object, place) {
+                self.reach(ObjectId(target), distance);
             }
         }
-        is_new
+    }
+
+    /// Gives an object its distance where it has none, and has it looked at later.
+    #[inline]
+    fn reach(&mut self, object: ObjectId, distance: u32) {
+        if self.seen.insert(object) {
+            self.values[object.index()] = distance;
+            if !self.leaves.has(object) {
+                self.next.push(object);
+            }
+        }
     }
 }
 

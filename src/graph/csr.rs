@@ -67,6 +67,21 @@ fn running_sum<T: Copy + Default + std::ops::AddAssign>(numbers: &mut [T]) {
     }
 }
 
+/// The rows of a [`Csr`] as plain slices, for loops over most of them: what a [`Csr`] asks at each row was asked once.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    offsets: &'a [u32],
+    targets: &'a [u32],
+}
+
+impl<'a> Rows<'a> {
+    /// The targets of `row`, in order.
+    #[inline]
+    pub fn row(self, row: ObjectId) -> &'a [u32] {
+        &self.targets[self.offsets[row.index()] as usize..self.offsets[row.index() + 1] as usize]
+    }
+}
+
 impl Csr {
     /// Rows with these numbers of targets, which follow each other in `targets`. `degrees` has a zero in front: n + 1
     /// entries.
@@ -123,6 +138,15 @@ impl Csr {
     /// How many references there are.
     pub fn reference_count(&self) -> usize {
         self.targets.len()
+    }
+
+    /// All rows as slices; where they lie in an index, all of it is looked at. `None` where there are 2³² references or
+    /// more.
+    pub fn rows(&self) -> Option<Rows<'_>> {
+        match &self.offsets {
+            Offsets::Narrow(offsets) => Some(Rows { offsets, targets: &self.targets }),
+            Offsets::Wide(_) => None,
+        }
     }
 
     /// Where the references of `row` stand.

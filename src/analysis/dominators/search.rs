@@ -5,7 +5,7 @@
 
 use super::number;
 use crate::analysis::marks::Marks;
-use crate::analysis::retaining::Retaining;
+use crate::analysis::retaining::{References, Retaining};
 use crate::graph::ObjectId;
 use crate::graph::column::Column;
 
@@ -28,13 +28,20 @@ pub(super) struct DepthFirst {
 /// an object of the core, for the longest path.
 pub(super) fn search(retaining: &Retaining<'_>, roots: &[ObjectId], leaves: &Marks) -> DepthFirst {
     let count = retaining.graph.object_count();
+    match retaining.plain() {
+        Some(references) => search_along(&references, count, roots, leaves),
+        None => search_along(retaining, count, roots, leaves),
+    }
+}
+
+fn search_along(references: &impl References, count: usize, roots: &[ObjectId], leaves: &Marks) -> DepthFirst {
     let most = count - leaves.len() + 1;
     let mut numbers = Column::zeroed(count);
     let mut objects = Column::zeroed(most);
     let mut parents = Column::zeroed(most);
     let mut path = Column::zeroed(most);
     let mut search = Search {
-        retaining,
+        references,
         closed: leaves.clone(),
         numbers: &mut numbers,
         objects: &mut objects,
@@ -49,8 +56,8 @@ pub(super) fn search(retaining: &Retaining<'_>, roots: &[ObjectId], leaves: &Mar
     DepthFirst { numbers, objects, parents, spare: path }
 }
 
-struct Search<'a> {
-    retaining: &'a Retaining<'a>,
+struct Search<'a, R> {
+    references: &'a R,
     /// Leaves, and what has a number.
     closed: Marks,
     numbers: &'a mut [u32],
@@ -62,7 +69,7 @@ struct Search<'a> {
     last: u32,
 }
 
-impl Search<'_> {
+impl<R: References> Search<'_, R> {
     /// Enters a root and everything below it that is not yet closed.
     ///
     /// A number leaves the path with its last reference, so that the path along a linked list stays short.
@@ -93,12 +100,8 @@ impl Search<'_> {
     /// many have been followed then, and whether they were all.
     #[inline]
     fn next_open(&mut self, object: ObjectId, followed: u32) -> Option<(ObjectId, u32, bool)> {
-        let forward = self.retaining.graph.forward();
-        let rest = forward.row(object).get(followed as usize..)?;
-        let counts = |place: usize| {
-            !self.retaining.excludes_any()
-                || self.retaining.counts(forward.range(object).start + followed as usize + place)
-        };
+        let rest = self.references.row(object).get(followed as usize..)?;
+        let counts = |place: usize| self.references.counts(object, followed as usize + place);
         let is_open = |(place, &target): (usize, &u32)| !self.closed.has(ObjectId(target)) && counts(place);
         let place = rest.iter().enumerate().position(is_open)?;
         let target = ObjectId(rest[place]);

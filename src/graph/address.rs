@@ -1,9 +1,9 @@
-//! From an address to its row, in a few nanoseconds and about two bytes an object.
+//! From an address to its row, in a few nanoseconds and about four bytes an object.
 //!
 //! Heap addresses cluster: a page of 64 KiB of the address space holds hundreds of objects or none. So the pages that occur
 //! are numbered, and an address becomes a *code* of 32 bits, its page's slot and its place in the page: [`Pages`]. Each page
 //! with objects has a bitmap of their places with running counts; the rank of an address among all addresses is then one
-//! lookup and one population count, and a permutation turns ranks into rows: [`AddressIndex`]. Where addresses do not cluster
+//! lookup and one population count, and two bytes an object say which row it is in: [`AddressIndex`]. Where addresses do not cluster
 //! (random 64-bit ids), a sorted array and binary search take over.
 
 use std::io;
@@ -30,6 +30,8 @@ const CODES_PER_PAGE: usize = 64;
 const SPARE_PAGES: usize = 1 << 13;
 /// Pages that are found again without hashing.
 const RECENT: usize = 1 << 10;
+/// The same where addresses are only looked up.
+const FINDER_RECENT: usize = 1 << 12;
 
 /// The page of an address, with its remainder.
 fn page_of(address: u64) -> u64 {
@@ -203,22 +205,43 @@ fn position<T: Copy + PartialEq + Sync>(numbers: &[T], wanted: T) -> Option<usiz
 #[derive(Debug)]
 pub struct AddressIndex {
     layout: Layout,
-    /// Row of each rank; as many as there are distinct addresses.
-    rows: Vec<AtomicU32>,
+    distinct: usize,
 }
 
 #[derive(Debug)]
 enum Layout {
-    Pages { slots: Pages, bitmaps: Vec<Bitmap> },
-    Sorted(Column<u64>),
+    Pages {
+        slots: Pages,
+        bitmaps: Vec<Bitmap>,
+        rows: PageRows,
+    },
+    Sorted {
+        addresses: Column<u64>,
+        /// Row of each address.
+        rows: Vec<u32>,
+    },
 }
 
 /// The objects in a page.
 #[derive(Debug)]
 struct Bitmap {
     bits: [u64; WORDS],
-    /// Rank of the first place of each word.
-    ranks: [u32; WORDS],
+    /// How many objects of the page come before each word.
+    ranks: [u16; WORDS],
+    /// Its smallest row, which is left out of what is kept for each object; 0 where that is all of the row.
+    base: u32,
+    /// Where its rows start among those of its width.
+    start: u32,
+    /// Whether its rows take four bytes.
+    is_wide: bool,
+}
+
+/// The rows of the objects of all pages, page by page in order of place. Objects of a page are mostly allocated, and dumped,
+/// at about the same time: their rows differ by less than 2¹⁶.
+#[derive(Debug, Default)]
+struct PageRows {
+    near: Vec<u16>,
+    wide: Vec<u32>,
 }
 
 /// A piece's codes, which become codes of the whole.
@@ -277,31 +300,31 @@ impl AddressIndex {
         let mut sorted: Vec<u64> = addresses.to_vec();
         sorted.par_sort_unstable();
         sorted.dedup();
-        let rows = atomic_zeros(sorted.len());
-        let index = Self { layout: Layout::Sorted(sorted.into()), rows };
-        for (row, &address) in (0..).zip(addresses) {
-            if let Some(rank) = index.rank(address) {
-                index.rows[rank as usize].store(row, Ordering::Relaxed);
+        let mut rows = vec![0; sorted.len()];
+        for (row, address) in (0..).zip(addresses) {
+            if let Ok(rank) = sorted.binary_search(address) {
+                rows[rank] = row;
             }
         }
-        index
+        Self { distinct: sorted.len(), layout: Layout::Sorted { addresses: sorted.into(), rows } }
     }
 
     /// Indexes the objects of pieces whose rows follow each other, and translates each piece's codes. `None` when the pieces
     /// together have more pages than there are slots.
     pub fn of_pieces<P: Piece>(pieces: &[P]) -> Option<(Self, Vec<Translation>)> {
         let mut slots = Pages { codes: usize::MAX / 2, ..Pages::default() };
-        let marked: Vec<Vec<Option<Marks>>> = pieces.par_iter().map(marked_places).collect();
+        let marked: Vec<Vec<u64>> = pieces.par_iter().map(marked_places).collect();
         for (piece, marked) in pieces.iter().zip(&marked) {
-            for (&page, _) in piece.pages().pages.iter().zip(marked).filter(|(_, marks)| marks.is_some()) {
+            let pages = piece.pages().pages.iter().zip(marked.chunks_exact(WORDS));
+            for (&page, _) in pages.filter(|(_, marks)| marks.iter().any(|&bits| bits != 0)) {
                 slots.slot(page)?;
             }
         }
-        let bitmaps = bitmaps(&slots, pieces, marked);
+        let mut bitmaps = bitmaps(&slots, pieces, marked);
         let translations: Vec<Translation> =
             pieces.par_iter().map(|piece| Translation::new(piece.pages(), &slots)).collect();
-        let distinct = bitmaps.last().map_or(0, |last| last.ranks[WORDS - 1] + last.bits[WORDS - 1].count_ones());
-        let index = Self { layout: Layout::Pages { slots, bitmaps }, rows: atomic_zeros(distinct as usize) };
+        let distinct = bitmaps.last().map_or(0, |last| last.start as usize + last.len());
+        let rows: Vec<AtomicU32> = (0..distinct).map(|_| AtomicU32::new(0)).collect();
         let counts: Vec<usize> = pieces.par_iter().map(|piece| piece.codes().count()).collect();
         let starts = counts.iter().scan(0u32, |next, &count| {
             let start = *next;
@@ -310,137 +333,178 @@ impl AddressIndex {
         });
         let fill = |((piece, translation), start): ((&P, &Translation), u32)| {
             for (row, code) in (start..).zip(piece.codes()) {
-                if let Some(rank) = translation.code(code).and_then(|code| index.rank_of_code(code)) {
-                    index.rows[rank as usize].store(row, Ordering::Relaxed);
+                let Some(code) = translation.code(code) else { continue };
+                let bitmap = &bitmaps[(code >> PLACE_BITS) as usize];
+                if let Some(rank) = bitmap.rank(code & (PLACES - 1)) {
+                    rows[bitmap.start as usize + rank].store(row, Ordering::Relaxed);
                 }
             }
         };
         let starts: Vec<u32> = starts.collect();
-        if counts.iter().sum::<usize>() == distinct as usize {
+        if counts.iter().sum::<usize>() == distinct {
             pieces.par_iter().zip(&translations).zip(starts).for_each(fill);
         } else {
             // the last row of an address counts: in order
             pieces.iter().zip(&translations).zip(starts).for_each(fill);
         }
-        Some((index, translations))
+        let rows = PageRows::new(&mut bitmaps, &rows);
+        Some((Self { layout: Layout::Pages { slots, bitmaps, rows }, distinct }, translations))
     }
 
     /// The row of `address`, or `None` when no object has it.
     pub fn row(&self, address: u64) -> Option<u32> {
-        self.rank(address).map(|rank| self.rows[rank as usize].load(Ordering::Relaxed))
+        match &self.layout {
+            Layout::Pages { slots, bitmaps, rows } => {
+                rows.get(&bitmaps[slots.find(page_of(address))? as usize], place_of(address))
+            }
+            Layout::Sorted { addresses, rows } => addresses.binary_search(&address).ok().map(|rank| rows[rank]),
+        }
     }
 
     /// The row of the object with this code, which a [`Translation`] made.
     #[inline]
     pub fn row_of_code(&self, code: u32) -> Option<u32> {
-        self.rank_of_code(code).map(|rank| self.rows[rank as usize].load(Ordering::Relaxed))
+        match &self.layout {
+            Layout::Pages { bitmaps, rows, .. } => {
+                rows.get(&bitmaps[(code >> PLACE_BITS) as usize], code & (PLACES - 1))
+            }
+            Layout::Sorted { .. } => None,
+        }
     }
 
     /// Finds the rows of many addresses in a row, remembering where the last ones were.
     pub fn finder(&self) -> Finder<'_> {
-        Finder { index: self, recent: vec![(u64::MAX, 0); RECENT] }
+        Finder { index: self, recent: vec![(u64::MAX, 0); FINDER_RECENT] }
     }
 
     /// How many distinct addresses there are.
     pub fn distinct(&self) -> usize {
-        self.rows.len()
+        self.distinct
     }
 
     /// The page of each slot; none where addresses are sorted.
     pub fn into_pages(self) -> Vec<u64> {
         match self.layout {
             Layout::Pages { slots, .. } => slots.pages,
-            Layout::Sorted(_) => Vec::new(),
+            Layout::Sorted { .. } => Vec::new(),
         }
     }
+}
 
-    fn rank(&self, address: u64) -> Option<u32> {
-        match &self.layout {
-            Layout::Pages { slots, bitmaps } => bitmaps[slots.find(page_of(address))? as usize].rank(place_of(address)),
-            Layout::Sorted(sorted) => sorted.binary_search(&address).ok().and_then(|rank| u32::try_from(rank).ok()),
+impl PageRows {
+    /// Keeps `rows`, in order of page and place, in as few bytes as each page allows.
+    fn new(bitmaps: &mut [Bitmap], rows: &[AtomicU32]) -> Self {
+        let mut kept = Self { near: Vec::with_capacity(rows.len()), wide: Vec::new() };
+        for bitmap in bitmaps {
+            let rows = &rows[bitmap.start as usize..][..bitmap.len()];
+            let rows = || rows.iter().map(|row| row.load(Ordering::Relaxed));
+            let (least, most) = rows().fold((u32::MAX, 0), |(least, most), row| (row.min(least), row.max(most)));
+            if most.saturating_sub(least) <= u32::from(u16::MAX) {
+                (bitmap.base, bitmap.start) = (least, number(kept.near.len()));
+                kept.near.extend(rows().map(|row| low_half(row - least)));
+            } else {
+                (bitmap.is_wide, bitmap.start) = (true, number(kept.wide.len()));
+                kept.wide.extend(rows());
+            }
         }
+        kept.near.shrink_to_fit();
+        kept.wide.shrink_to_fit();
+        kept
     }
 
+    /// The row of the object at a place of a page.
     #[inline]
-    fn rank_of_code(&self, code: u32) -> Option<u32> {
-        match &self.layout {
-            Layout::Pages { bitmaps, .. } => bitmaps[(code >> PLACE_BITS) as usize].rank(code & (PLACES - 1)),
-            Layout::Sorted(_) => None,
-        }
+    fn get(&self, bitmap: &Bitmap, place: u32) -> Option<u32> {
+        let rank = bitmap.rank(place)?;
+        let place = bitmap.start as usize + rank;
+        Some(if bitmap.is_wide { self.wide[place] } else { bitmap.base + u32::from(self.near[place]) })
     }
 }
 
-fn atomic_zeros(length: usize) -> Vec<AtomicU32> {
-    (0..length).map(|_| AtomicU32::new(0)).collect()
-}
-
-/// Places in a page, a bit each.
-type Marks = Box<[u64; WORDS]>;
-
-/// The places of a piece's objects, by slot; pages that are only referred to have none.
-fn marked_places<P: Piece>(piece: &P) -> Vec<Option<Marks>> {
-    let mut marked: Vec<Option<Marks>> = Vec::new();
-    marked.resize_with(piece.pages().pages.len(), || None);
+/// The places of a piece's objects, a bit each, by slot; pages that are only referred to have none.
+fn marked_places<P: Piece>(piece: &P) -> Vec<u64> {
+    let mut marked = vec![0; piece.pages().pages.len() * WORDS];
     for code in piece.codes() {
-        let place = (code & (PLACES - 1)) as usize;
-        let bits = marked[(code >> PLACE_BITS) as usize].get_or_insert_with(|| Box::new([0; WORDS]));
-        bits[place / 64] |= 1 << (place % 64);
+        marked[(code / 64) as usize] |= 1 << (code % 64);
     }
     marked
 }
 
 /// The bitmaps of all pages, by slot of the whole.
-fn bitmaps(slots: &Pages, pieces: &[impl Piece], marked: Vec<Vec<Option<Marks>>>) -> Vec<Bitmap> {
-    let mut bitmaps = Vec::with_capacity(slots.pages.len());
-    bitmaps.resize_with(slots.pages.len(), || Bitmap { bits: [0; WORDS], ranks: [0; WORDS] });
+fn bitmaps(slots: &Pages, pieces: &[impl Piece], marked: Vec<Vec<u64>>) -> Vec<Bitmap> {
+    let none = || Bitmap { bits: [0; WORDS], ranks: [0; WORDS], base: 0, start: 0, is_wide: false };
+    let mut bitmaps: Vec<Bitmap> = slots.pages.iter().map(|_| none()).collect();
     for (piece, marked) in pieces.iter().zip(marked) {
-        for (&page, marks) in piece.pages().pages.iter().zip(marked) {
-            if let (Some(slot), Some(marks)) = (slots.find(page), marks) {
+        for (&page, marks) in piece.pages().pages.iter().zip(marked.chunks_exact(WORDS)) {
+            if let Some(slot) = slots.find(page) {
                 let bits = &mut bitmaps[slot as usize].bits;
-                bits.iter_mut().zip(*marks).for_each(|(bits, more)| *bits |= more);
+                bits.iter_mut().zip(marks).for_each(|(bits, more)| *bits |= more);
             }
         }
     }
-    let mut rank = 0;
+    let mut start = 0;
     for bitmap in &mut bitmaps {
-        for (bits, start) in bitmap.bits.iter().zip(&mut bitmap.ranks) {
-            *start = rank;
+        let mut rank = 0;
+        for (bits, before) in bitmap.bits.iter().zip(&mut bitmap.ranks) {
+            *before = low_half(rank);
             rank += bits.count_ones();
         }
+        bitmap.start = start;
+        start += rank;
     }
     bitmaps
 }
 
 impl Bitmap {
+    /// How many objects there are.
+    fn len(&self) -> usize {
+        usize::from(self.ranks[WORDS - 1]) + self.bits[WORDS - 1].count_ones() as usize
+    }
+
+    /// How many objects come before that at `place`, if there is one.
     #[inline]
-    fn rank(&self, place: u32) -> Option<u32> {
+    fn rank(&self, place: u32) -> Option<usize> {
         let (word, bit) = ((place / 64) as usize, place % 64);
         let bits = self.bits[word];
         let below = bits & ((1 << bit) - 1);
-        (bits >> bit & 1 == 1).then(|| self.ranks[word] + below.count_ones())
+        (bits >> bit & 1 == 1).then(|| usize::from(self.ranks[word]) + below.count_ones() as usize)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "there are fewer objects than 2³²")]
+fn number(objects: usize) -> u32 {
+    objects as u32
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "less than 2¹⁶: places of a page, or rows that were found to be near"
+)]
+fn low_half(number: u32) -> u16 {
+    number as u16
 }
 
 /// Looks up addresses, with the slots of recently met pages at hand: references of neighbours go to the same pages.
 #[derive(Debug)]
 pub struct Finder<'a> {
     index: &'a AddressIndex,
-    /// Pages and their slots, by the low bits of the page.
+    /// Pages and their slots, by bits of the page.
     recent: Vec<(u64, u32)>,
 }
 
 impl Finder<'_> {
     /// The row of `address`, or `None` when no object has it.
+    #[inline]
     pub fn row(&mut self, address: u64) -> Option<u32> {
-        let Layout::Pages { slots, bitmaps } = &self.index.layout else {
+        let Layout::Pages { slots, bitmaps, rows } = &self.index.layout else {
             return self.index.row(address);
         };
         let page = page_of(address);
-        let recent = &mut self.recent[page as usize % RECENT];
+        // the low bits of a page are the remainder, and mostly 0
+        let recent = &mut self.recent[(page ^ page >> PLACE_SHIFT) as usize % FINDER_RECENT];
         if recent.0 != page {
             *recent = (page, slots.find(page)?);
         }
-        let rank = bitmaps[recent.1 as usize].rank(place_of(address))?;
-        Some(self.index.rows[rank as usize].load(Ordering::Relaxed))
+        rows.get(&bitmaps[recent.1 as usize], place_of(address))
     }
 }

@@ -53,6 +53,20 @@ fn address_lists() -> impl Strategy<Value = Vec<u64>> {
     ]
 }
 
+#[test]
+fn objects_of_one_page_are_found_however_far_apart_their_rows_are() {
+    // the first and the last share a page, far from the others
+    let mut addresses: Vec<u64> = (0..70_000).map(|row| 0x7f00_0000_0000 + row * 16).collect();
+    addresses.insert(0, 0x5500_0000_0000);
+    addresses.push(0x5500_0000_0010);
+    let index = AddressIndex::new(&addresses);
+    let mut finder = index.finder();
+    for (row, &address) in (0..).zip(&addresses) {
+        assert_eq!((index.row(address), finder.row(address)), (Some(row), Some(row)));
+    }
+    assert_eq!(index.row(0x5500_0000_0020), None);
+}
+
 proptest! {
     #[test]
     fn every_address_finds_its_last_row_and_others_find_none(addresses in address_lists(), strangers: Vec<u64>) {

@@ -2,8 +2,8 @@
 //!
 //! Heap addresses cluster: a page of 64 KiB of the address space holds hundreds of objects or none. So the pages that occur
 //! are numbered, and an address becomes a *code* of 32 bits, its page's slot and its place in the page: [`Pages`]. Each page
-//! with objects has a bitmap of their places with running counts; the rank of an address among all addresses is then one
-//! lookup and one population count, and two bytes an object say which row it is in: [`AddressIndex`]. Where addresses do not cluster
+//! with objects has a bitmap of their places with running counts; the rank of an address in its page is then one lookup and
+//! one population count, and two bytes an object turn ranks into rows: [`AddressIndex`]. Where addresses do not cluster
 //! (random 64-bit ids), a sorted array and binary search take over.
 
 use std::io;

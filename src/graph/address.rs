@@ -43,13 +43,19 @@ fn place_of(address: u64) -> u32 {
     (address >> PLACE_SHIFT) as u32 & (PLACES - 1)
 }
 
+/// Where a page stands among those that were met last. The multiplier is 2⁶⁴ divided by the golden ratio (Knuth, The Art of
+/// Computer Programming 3, 6.4): the pages of several regions of memory do not meet in a few places.
+fn recent_place(page: u64) -> usize {
+    (page.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT.ilog2())) as usize % RECENT
+}
+
 /// Numbers the pages of addresses in order of appearance and encodes addresses by them.
 #[derive(Debug, Default)]
 pub struct Pages {
     /// Page of each slot.
     pages: Vec<u64>,
     slots: FxHashMap<u64, u32>,
-    /// Pages and their slots, by the low bits of the page; empty until the first address.
+    /// Pages and their slots, by [`recent_place`]; empty until the first address.
     recent: Vec<(u64, u32)>,
     codes: usize,
 }
@@ -60,7 +66,7 @@ impl Pages {
     #[inline]
     pub fn code(&mut self, address: u64) -> Option<u32> {
         let page = page_of(address);
-        if let Some(&(known, slot)) = self.recent.get(page as usize % RECENT)
+        if let Some(&(known, slot)) = self.recent.get(recent_place(page))
             && known == page
         {
             self.codes += 1;
@@ -84,7 +90,7 @@ impl Pages {
             self.pages.push(page);
         }
         self.codes += 1;
-        self.recent[page as usize % RECENT] = (page, slot);
+        self.recent[recent_place(page)] = (page, slot);
         Some(slot)
     }
 

@@ -7,11 +7,13 @@
 use wide::u8x16;
 
 /// A bit for each byte of `block` that is `wanted`, the first byte's lowest.
+#[inline]
 fn equal(block: &[u8; 16], wanted: u8) -> u32 {
     u8x16::new(*block).simd_eq(u8x16::splat(wanted)).to_bitmask()
 }
 
 /// How far from `at` the next `"`, `\` or newline is; `None` where there is none, or it is too near the end of `bytes`.
+#[inline]
 pub fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     let start = at;
     loop {
@@ -63,49 +65,37 @@ fn parity(mut bits: u64) -> u64 {
 }
 
 /// The whole number of at most 16 digits at `at`, and the position after it. `None` where there is no digit, where there are
-/// more, or where it is too near the end of `bytes`.
+/// more, or where it is too near the end of `bytes`. Fastest where there are more than 7 digits, as in an address.
+#[inline(always)]
 pub fn number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
-    near_number(bytes, at, &mut Beginning::default())
-}
-
-/// The first eight digits of an address. Its neighbours in memory begin with the same ones.
-#[derive(Debug)]
-pub struct Beginning {
-    text: u64,
-    value: u64,
-}
-
-impl Default for Beginning {
-    fn default() -> Self {
-        Self { text: u64::from_le_bytes(*b"00000000"), value: 0 }
-    }
-}
-
-/// As [`number`], faster where it begins like the one before.
-#[inline]
-pub fn near_number(bytes: &[u8], at: usize, beginning: &mut Beginning) -> Option<(u64, usize)> {
-    let block: &[u8; 17] = bytes.get(at..at.checked_add(17)?)?.try_into().ok()?;
+    let block: &[u8; 17] = bytes.get(at..)?.first_chunk()?;
     let words = u128::from_le_bytes(*block.first_chunk()?);
     #[expect(clippy::cast_possible_truncation, reason = "halves")]
-    let (first, second) = (words as u64, (words >> 64) as u64);
-    if first != beginning.text {
-        let first_digits = digits(first);
-        match first_digits.count {
-            0 => return None,
-            8 => *beginning = Beginning { text: first, value: first_digits.value() },
-            count => return Some((first_digits.value(), at + count as usize)),
-        }
+    let (first, second) = (digits(words as u64), digits((words >> 64) as u64));
+    if first.count < 8 {
+        return (first.count > 0).then(|| (first.value(), at + first.count as usize));
     }
-    let second = digits(second);
-    match second.count {
-        0 => Some((beginning.value, at + 8)),
-        8 if block[16].is_ascii_digit() => None,
-        count => Some((beginning.value * POWERS[count as usize] + second.value(), at + 8 + count as usize)),
+    if second.count == 8 && block[16].is_ascii_digit() {
+        return None;
     }
+    let number = value_of(first.values) * POWERS[second.count as usize % POWERS.len()] + second.value();
+    Some((number, at + 8 + second.count as usize))
+}
+
+/// As [`number`], fastest where there are no more than 7 digits.
+#[inline]
+pub fn short_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let block: &[u8; 8] = bytes.get(at..)?.first_chunk()?;
+    let digits = digits(u64::from_le_bytes(*block));
+    if digits.count == 8 {
+        return number(bytes, at);
+    }
+    (digits.count > 0).then(|| (digits.value(), at + digits.count as usize))
 }
 
 /// The position after the number at `at`, whatever its length: digits, perhaps with a sign before and a point among them. `None`
 /// where it is written in any other way, or is too near the end of `bytes`.
+#[inline]
 pub fn after_number(bytes: &[u8], at: usize) -> Option<usize> {
     let start = at + usize::from(*bytes.get(at)? == b'-');
     let whole = after_digits(bytes, start)?;
@@ -116,6 +106,7 @@ pub fn after_number(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The position of the first byte from `at` on that is no digit.
+#[inline]
 fn after_digits(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let block: &[u8; 8] = bytes.get(at..at.checked_add(8)?)?.try_into().ok()?;
@@ -127,7 +118,8 @@ fn after_digits(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+/// Powers of ten; as many as save a check.
+const POWERS: [u64; 16] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 0, 0, 0, 0, 0, 0, 0];
 
 /// The digits at the beginning of eight bytes.
 #[derive(Clone, Copy)]
@@ -147,12 +139,18 @@ fn digits(word: u64) -> Digits {
 }
 
 impl Digits {
-    /// The number that they make; at least one of them. Pairs, then fours, then all eight.
+    /// The number that they make, 0 where there are none. Pairs, then fours, then all eight.
     #[inline]
     fn value(self) -> u64 {
-        let aligned = self.values << (64 - 8 * self.count);
-        let pairs = (aligned.wrapping_mul(10) + (aligned >> 8)) & 0x00ff_00ff_00ff_00ff;
-        let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-        (fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff
+        let aligned = self.values.checked_shl(64 - 8 * self.count).unwrap_or(0);
+        value_of(aligned)
     }
+}
+
+/// The number that eight values of digits make, the first one lowest.
+#[inline]
+fn value_of(values: u64) -> u64 {
+    let pairs = (values.wrapping_mul(10) + (values >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    (fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff
 }

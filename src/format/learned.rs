@@ -4,17 +4,30 @@
 //! where its value starts, is a *step*; which steps followed a step before is remembered, and the next one is recognised by
 //! one comparison. Keys may come in any order and be left out; what is not recognised is left to the reader of any JSON, from
 //! which the steps are learned, and which alone decides what is an error.
+//!
+//! Many values are the same again and again: `,"module":"builtins","rc":1,"refs":[`. Where a value often stands between two
+//! steps, both and the value become one longer step, as in byte pair encoding (P. Gage, 1994); it is tried first, and reads
+//! what the two would.
 
-use super::block::{self, Beginning};
+use rustc_hash::FxHashMap;
+use wide::u8x16;
+
+use super::block;
 use super::record::Record;
 use super::scan::Scanner;
 
 /// Longest text of a step.
-const LONGEST: usize = 32;
+const LONGEST: usize = 64;
 /// Steps that are remembered; a dump that needs more is read the general way.
 const MOST_STEPS: usize = 254;
 /// Steps that are known to follow a step.
-const FOLLOWERS: usize = 6;
+const FOLLOWERS: usize = 16;
+/// Followers that a joined step must leave room for.
+const SPARE_FOLLOWERS: usize = 4;
+/// Followers that are found by two bytes of what follows.
+const WAYS: usize = 32;
+/// Bytes at the beginning of followers that may be the same, and one.
+const MOST_SAME: usize = LONGEST / 2;
 /// The place of what comes before the first step.
 const START: u8 = 254;
 /// The place of what no text is like.
@@ -23,6 +36,19 @@ const NONE: u8 = 255;
 const LESSONS: u64 = 1 << 10;
 /// Records read by what was learned, for each that may be learned from beyond that.
 const YIELD: u64 = 1 << 8;
+/// Of so many recognised records, one is looked at for values that come often; of the first ones, each.
+const SAMPLE: u64 = 64;
+const FIRST_SAMPLES: u64 = 256;
+/// Longest value that becomes part of a step.
+const LONGEST_CONSTANT: usize = 24;
+/// How often a value must have been seen between two steps before they are joined, and after which part of the times that
+/// the first one was.
+const JOIN_AFTER: u32 = 8;
+const JOIN_SHARE: u32 = 16;
+/// How often a step must have come in a row to be expected always.
+const STEADY: u8 = 8;
+/// Values that are counted.
+const MOST_CANDIDATES: usize = 1 << 12;
 
 /// What the value after a step's text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +76,47 @@ enum Value {
 #[derive(Debug, Clone, Copy)]
 struct Step {
     /// The text, padded with zeros.
-    text: [u64; LONGEST / 8],
+    text: [u8; LONGEST],
     /// Ones where there is text.
-    mask: [u64; LONGEST / 8],
+    mask: [u8; LONGEST],
     length: u8,
     value: Value,
+    /// Values in the text; none in most.
+    constants: Option<Constants>,
+    /// The step whose followers are those of this one: the last of those that were joined.
+    last: u8,
     followers: [u8; FOLLOWERS],
+    /// Where the followers' texts begin to differ.
+    differ_at: u8,
+    /// The follower that almost always comes.
+    steady: u8,
+    /// How often the last follower came in a row, in records that were looked at.
+    in_a_row: u8,
+    last_follower: u8,
+    /// Followers by the two bytes from there on, and those that came last where it was not them.
+    ways: [u8; WAYS],
+    other_ways: [u8; WAYS],
 }
+
+/// Values of a joined step. Strings are ranges of its text.
+#[derive(Debug, Clone, Copy, Default)]
+struct Constants {
+    type_name: Option<(u8, u8)>,
+    module: Option<(u8, u8)>,
+    size: Option<u64>,
+    external: Option<u64>,
+}
+
+/// A step that was recognised, and the range of its value.
+#[derive(Debug, Clone, Copy)]
+struct Met {
+    step: u8,
+    start: usize,
+    end: usize,
+}
+
+/// A value between two steps.
+type Candidate = (u8, Box<[u8]>, u8);
 
 /// What the records of a piece of a dump look like.
 #[derive(Debug)]
@@ -66,19 +126,40 @@ pub struct Learned {
     count: usize,
     recognised: u64,
     lessons: u64,
-    beginning: Beginning,
+    /// The steps of the record that is looked at.
+    trail: Vec<Met>,
+    /// How often each step was among those.
+    seen: Box<[u32; 256]>,
+    candidates: FxHashMap<Candidate, u32>,
 }
 
 impl Default for Learned {
     fn default() -> Self {
+        // its text comes nowhere
         let nothing = Step {
-            text: [u64::from_le_bytes([b'\n'; 8]); LONGEST / 8],
-            mask: [u64::MAX; LONGEST / 8],
+            text: [b'\n'; LONGEST],
+            mask: [u8::MAX; LONGEST],
             length: 0,
             value: Value::Nothing,
+            constants: None,
+            last: NONE,
             followers: [NONE; FOLLOWERS],
+            differ_at: 0,
+            steady: NONE,
+            in_a_row: 0,
+            last_follower: NONE,
+            ways: [NONE; WAYS],
+            other_ways: [NONE; WAYS],
         };
-        Self { steps: Box::new([nothing; 256]), count: 0, recognised: 0, lessons: 0, beginning: Beginning::default() }
+        Self {
+            steps: Box::new([nothing; 256]),
+            count: 0,
+            recognised: 0,
+            lessons: 0,
+            trail: Vec::new(),
+            seen: Box::new([0; 256]),
+            candidates: FxHashMap::default(),
+        }
     }
 }
 
@@ -87,24 +168,44 @@ impl Learned {
     /// its newline or its last bracket. `None` where the record does
     /// not look like any before: `record` has no meaning then.
     pub fn read<'a>(&mut self, bytes: &'a [u8], start: usize, record: &mut Record<'a>) -> Option<usize> {
+        if self.recognised >= FIRST_SAMPLES && !self.recognised.is_multiple_of(SAMPLE) {
+            return self.read_steps::<false>(bytes, start, record);
+        }
+        self.trail.clear();
+        let end = self.read_steps::<true>(bytes, start, record)?;
+        self.look_back(bytes);
+        Some(end)
+    }
+
+    /// As [`Learned::read`]; notes each step where the record is one that is looked at.
+    fn read_steps<'a, const NOTED: bool>(
+        &mut self,
+        bytes: &'a [u8],
+        start: usize,
+        record: &mut Record<'a>,
+    ) -> Option<usize> {
         record.clear();
         let mut at = start;
         let mut previous = START;
         loop {
             let next = self.next(bytes, at, previous)?;
             let step = &self.steps[usize::from(next)];
+            if let Some(constants) = &step.constants {
+                constants.give(&bytes[at..], record);
+            }
             at += usize::from(step.length);
+            let value_start = at;
             match step.value {
                 Value::Address => {
-                    let (address, end) = block::near_number(bytes, at, &mut self.beginning)?;
+                    let (address, end) = block::number(bytes, at)?;
                     (record.address, at) = (Some(address), end);
                 }
                 Value::TypeName => (record.type_name, at) = string(bytes, at)?,
                 Value::Module => (record.module, at) = string(bytes, at).map(|(text, at)| (Some(text), at))?,
-                Value::Size => (record.size, at) = block::number(bytes, at)?,
+                Value::Size => (record.size, at) = block::short_number(bytes, at)?,
                 Value::External => (record.external, at) = block::number(bytes, at)?,
-                Value::References => at = numbers(bytes, at, &mut self.beginning, &mut record.references)?,
-                Value::Weak => at = numbers(bytes, at, &mut self.beginning, &mut record.weak)?,
+                Value::References => at = numbers(bytes, at, &mut record.references)?,
+                Value::Weak => at = numbers(bytes, at, &mut record.weak)?,
                 Value::Names => {
                     let end = block::after_strings(bytes, at)?;
                     record.has_names |= end > at + 1;
@@ -117,25 +218,143 @@ impl Learned {
                 Value::Nothing => return None,
                 Value::End => {
                     self.recognised += 1;
+                    if NOTED {
+                        self.trail.push(Met { step: next, start: at, end: at });
+                    }
                     return Some(at);
                 }
             }
-            previous = next;
+            if NOTED {
+                self.trail.push(Met { step: next, start: value_start, end: at });
+            }
+            previous = self.steps[usize::from(next)].last;
         }
     }
 
     /// The step whose text is at `at`.
     #[inline]
     fn next(&mut self, bytes: &[u8], at: usize, previous: u8) -> Option<u8> {
-        let window: &[u8; LONGEST] = bytes.get(at..at.checked_add(LONGEST)?)?.try_into().ok()?;
-        let followers = self.steps[usize::from(previous)].followers;
-        if self.steps[usize::from(followers[0])].is_at(window) {
-            return Some(followers[0]);
+        let window: &[u8; LONGEST] = bytes.get(at..)?.first_chunk()?;
+        let from = &self.steps[usize::from(previous)];
+        let way = way_of(window, from.differ_at);
+        // nothing has to wait for the bytes where what follows can be guessed
+        if from.steady != NONE && self.steps[usize::from(from.steady)].is_at(window) {
+            return Some(from.steady);
         }
-        let place = 1 + followers[1..].iter().position(|&follower| self.steps[usize::from(follower)].is_at(window))?;
-        // those that come often are tried first
-        self.steps[usize::from(previous)].followers.swap(place, place - 1);
-        Some(followers[place])
+        let next = from.ways[way];
+        if self.steps[usize::from(next)].is_at(window) {
+            return Some(next);
+        }
+        self.search(window, previous, way)
+    }
+
+    /// The step whose text is in `window`, where it is not the one that is expected there.
+    #[inline(never)]
+    fn search(&mut self, window: &[u8; LONGEST], previous: u8, way: usize) -> Option<u8> {
+        let from = &self.steps[usize::from(previous)];
+        let is_at = |step: u8| self.steps[usize::from(step)].is_at(window);
+        let other = from.other_ways[way];
+        if is_at(other) {
+            return Some(other);
+        }
+        let found = from.followers.iter().copied().find(|&follower| is_at(follower))?;
+        let from = &mut self.steps[usize::from(previous)];
+        let ways = if from.ways[way] == NONE { &mut from.ways } else { &mut from.other_ways };
+        ways[way] = found;
+        Some(found)
+    }
+
+    /// Joins steps between which the same value often stood, by the record that was read last.
+    #[cold]
+    fn look_back(&mut self, bytes: &[u8]) {
+        let trail = std::mem::take(&mut self.trail);
+        let mut previous = START;
+        for (&met, next) in trail.iter().zip(&trail[1..]) {
+            self.follow_up(previous, met.step);
+            let seen = &mut self.seen[usize::from(met.step)];
+            *seen += 1;
+            let seen = *seen;
+            let value = &bytes[met.start..met.end];
+            if self.is_joinable(met, next.step, value) {
+                if self.candidates.len() >= MOST_CANDIDATES {
+                    self.candidates.clear();
+                }
+                let times = self.candidates.entry((met.step, value.into(), next.step)).or_default();
+                *times += 1;
+                if *times >= JOIN_AFTER && *times >= seen / JOIN_SHARE {
+                    self.join(previous, met.step, value, next.step);
+                }
+            }
+            previous = self.steps[usize::from(met.step)].last;
+        }
+        self.trail = trail;
+    }
+
+    /// Notes which step followed another, and which one almost always does.
+    fn follow_up(&mut self, previous: u8, next: u8) {
+        let from = &mut self.steps[usize::from(previous)];
+        from.in_a_row = if from.last_follower == next { from.in_a_row.saturating_add(1) } else { 0 };
+        from.last_follower = next;
+        if from.in_a_row >= STEADY {
+            from.steady = next;
+        } else if from.steady != next {
+            from.steady = NONE;
+        }
+    }
+
+    /// Whether `value` between two steps can become part of a step.
+    fn is_joinable(&self, met: Met, next: u8, value: &[u8]) -> bool {
+        let of = |step: u8| &self.steps[usize::from(step)];
+        let is_constant = match of(met.step).value {
+            Value::Address | Value::End | Value::Nothing => false,
+            Value::References | Value::Weak | Value::Names | Value::OtherStrings => value == b"]",
+            _ => true,
+        };
+        let length = usize::from(of(met.step).length) + value.len() + usize::from(of(next).length);
+        is_constant && value.len() <= LONGEST_CONSTANT && length <= LONGEST
+    }
+
+    /// Makes one step of two, which comes after `previous`, and the value between them.
+    fn join(&mut self, previous: u8, first: u8, value: &[u8], second: u8) {
+        let of = |step: u8| &self.steps[usize::from(step)];
+        let followers = of(previous).followers;
+        if followers[FOLLOWERS - SPARE_FOLLOWERS] != NONE || self.count >= MOST_STEPS / 2 {
+            return;
+        }
+        let joined = of(first).joined(value, of(second));
+        if let Some(joined) = joined.and_then(|joined| self.enter(joined))
+            && !followers.contains(&joined)
+        {
+            // before those from which it was made
+            let from = &mut self.steps[usize::from(previous)];
+            from.followers.rotate_right(1);
+            from.followers[0] = joined;
+            self.order(previous);
+        }
+    }
+
+    /// Sorts the followers of a step by the bytes in which they differ.
+    fn order(&mut self, previous: u8) {
+        let followers = self.steps[usize::from(previous)].followers;
+        let mut texts =
+            followers.iter().filter(|&&step| step != NONE).map(|&step| self.steps[usize::from(step)].text());
+        let first = texts.next().unwrap_or_default();
+        let same = texts.fold(first.len(), |same, text| {
+            first[..same].iter().zip(text).take_while(|(byte, other)| byte == other).count()
+        });
+        let differ_at = u8::try_from(same.min(MOST_SAME - 1)).unwrap_or(0);
+        let mut ways = [NONE; WAYS];
+        for &follower in followers.iter().filter(|&&step| step != NONE) {
+            let step = &self.steps[usize::from(follower)];
+            let way = &mut ways[way_of(&step.text, differ_at)];
+            if usize::from(differ_at) + 2 <= usize::from(step.length) && *way == NONE {
+                *way = follower;
+            }
+        }
+        let from = &mut self.steps[usize::from(previous)];
+        (from.differ_at, from.ways, from.other_ways) = (differ_at, ways, [NONE; WAYS]);
+        // a shorter one would hide the new one
+        (from.steady, from.in_a_row) = (NONE, 0);
     }
 
     /// Whether records are still to be learned from.
@@ -167,6 +386,9 @@ impl Learned {
         let place = known.or_else(|| {
             (self.count < MOST_STEPS).then(|| {
                 self.steps[self.count] = step;
+                if step.last == NONE {
+                    self.steps[self.count].last = u8::try_from(self.count).unwrap_or(NONE);
+                }
                 self.count += 1;
                 self.count - 1
             })
@@ -180,7 +402,61 @@ impl Learned {
         if !followers.contains(&next) {
             let place = followers.iter().position(|&follower| follower == NONE).unwrap_or(FOLLOWERS - 1);
             followers[place] = next;
+            self.order(previous);
         }
+    }
+}
+
+/// Which way two bytes of what follows lead.
+#[inline]
+fn way_of(window: &[u8; LONGEST], place: u8) -> usize {
+    let place = usize::from(place) % MOST_SAME;
+    let bytes = u16::from_le_bytes([window[place], window[place + 1]]);
+    usize::from(bytes.wrapping_mul(0x9e37) >> 11) % WAYS
+}
+
+impl Constants {
+    /// Notes the values in `record`, with the step's text at the beginning of `bytes`.
+    #[inline]
+    fn give<'a>(&self, bytes: &'a [u8], record: &mut Record<'a>) {
+        let string = |(start, end): (u8, u8)| &bytes[usize::from(start)..usize::from(end)];
+        if let Some(range) = self.type_name {
+            record.type_name = string(range);
+        }
+        if let Some(range) = self.module {
+            record.module = Some(string(range));
+        }
+        if let Some(size) = self.size {
+            record.size = size;
+        }
+        if let Some(external) = self.external {
+            record.external = external;
+        }
+    }
+
+    /// Those of a step, its value, and those of the step after it. What comes last counts.
+    fn joined(first: &Step, value: &[u8], second: &Step) -> Option<Self> {
+        let mut all = first.constants.unwrap_or_default();
+        let range = || Some((first.length, first.length + u8::try_from(value.len().checked_sub(1)?).ok()?));
+        let number = || std::str::from_utf8(value).ok()?.parse().ok();
+        match first.value {
+            Value::TypeName => all.type_name = Some(range()?),
+            Value::Module => all.module = Some(range()?),
+            Value::Size => all.size = Some(number()?),
+            Value::External => all.external = Some(number()?),
+            _ => {}
+        }
+        let moved = |(start, end): (u8, u8)| {
+            let by = first.length.checked_add(u8::try_from(value.len()).ok()?)?;
+            Some((start.checked_add(by)?, end.checked_add(by)?))
+        };
+        let after = second.constants.unwrap_or_default();
+        Some(Self {
+            type_name: after.type_name.map_or(Some(all.type_name), |range| moved(range).map(Some))?,
+            module: after.module.map_or(Some(all.module), |range| moved(range).map(Some))?,
+            size: after.size.or(all.size),
+            external: after.external.or(all.external),
+        })
     }
 }
 
@@ -191,28 +467,40 @@ impl Step {
         padded.get_mut(..text.len())?.copy_from_slice(text);
         mask[..text.len()].fill(u8::MAX);
         Some(Self {
-            text: words(&padded),
-            mask: words(&mask),
+            text: padded,
+            mask,
             length: u8::try_from(text.len()).ok()?,
             value,
+            constants: None,
+            last: NONE,
             followers: [NONE; FOLLOWERS],
+            differ_at: 0,
+            steady: NONE,
+            in_a_row: 0,
+            last_follower: NONE,
+            ways: [NONE; WAYS],
+            other_ways: [NONE; WAYS],
         })
+    }
+
+    /// A step that reads what `self` does, then `value`, then what `second` does.
+    fn joined(&self, value: &[u8], second: &Self) -> Option<Self> {
+        let step = Self::new(&[self.text(), value, second.text()].concat(), second.value)?;
+        let constants = Some(Constants::joined(self, value, second)?);
+        Some(Self { constants, last: second.last, ..step })
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.text[..usize::from(self.length)]
     }
 
     #[inline]
     fn is_at(&self, window: &[u8; LONGEST]) -> bool {
-        let found = words(window);
-        let differs = |word: usize| (found[word] ^ self.text[word]) & self.mask[word];
-        // most texts are short
-        differs(0) | differs(1) == 0 && (self.length <= 16 || differs(2) | differs(3) == 0)
+        let block = |bytes: &[u8; LONGEST], place: usize| u8x16::new(bytes.as_chunks().0[place]);
+        let differs = |place| (block(window, place) ^ block(&self.text, place)) & block(&self.mask, place);
+        let all = (differs(0) | differs(1)) | (differs(2) | differs(3));
+        all == u8x16::splat(0)
     }
-}
-
-fn words(bytes: &[u8; LONGEST]) -> [u64; LONGEST / 8] {
-    let (words, _) = bytes.as_chunks::<8>();
-    let mut numbers = [0; LONGEST / 8];
-    numbers.iter_mut().zip(words).for_each(|(number, word)| *number = u64::from_le_bytes(*word));
-    numbers
 }
 
 /// The string without escapes whose first byte is at `at`, and the position after its closing quote.
@@ -222,19 +510,28 @@ fn string(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
 }
 
 /// Appends the numbers up to `]`, from the first byte after its `[`, and returns the position after it.
-fn numbers(bytes: &[u8], mut at: usize, beginning: &mut Beginning, numbers: &mut Vec<u64>) -> Option<usize> {
+#[inline]
+fn numbers(bytes: &[u8], mut at: usize, numbers: &mut Vec<u64>) -> Option<usize> {
     if *bytes.get(at)? == b']' {
         return Some(at + 1);
     }
     loop {
-        let (number, end) = block::near_number(bytes, at, beginning)?;
+        let (number, end) = block::number(bytes, at)?;
         numbers.push(number);
         match *bytes.get(end)? {
-            b',' => at = end + 1 + usize::from(*bytes.get(end + 1)? == b' '),
+            b',' if *bytes.get(end + 1)? == b' ' => at = after_space(end),
+            b',' => at = end + 1,
             b']' => return Some(end + 1),
             _ => return None,
         }
     }
+}
+
+/// The position after a comma and a space. Apart, so that the next number does not wait for the question whether there is one.
+#[cold]
+#[inline(never)]
+fn after_space(comma: usize) -> usize {
+    comma + 2
 }
 
 /// The steps of a record and what follows it before `end`, if all of it can be read in steps: a record without roots or other rare keys.

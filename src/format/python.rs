@@ -185,6 +185,7 @@ pub(super) fn table_for(bytes: &[u8], range: &Range<usize>, mark: u8) -> ObjectT
 
 impl Piece {
     /// Reads the record at `start` if it looks like one before it, and returns where it ends.
+    #[inline]
     pub(super) fn familiar<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -268,6 +269,7 @@ impl Piece {
     }
 
     /// Counts what is in a record that was added to the table.
+    #[inline]
     fn count(&mut self, record: &Record<'_>, kept: Kept<'_>, place: usize) {
         self.damage.wide_ids += u64::from(kept.has_wide_id);
         self.has_names |= kept.has_names;

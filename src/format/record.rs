@@ -99,11 +99,28 @@ impl<'a> Record<'a> {
     }
 
     /// Forgets the record that was read last.
+    #[inline]
     pub(super) fn clear(&mut self) {
-        let (mut references, mut weak) = (std::mem::take(&mut self.references), std::mem::take(&mut self.weak));
+        let Self {
+            address,
+            type_name,
+            module,
+            size,
+            external,
+            root,
+            name,
+            thread,
+            object,
+            references,
+            weak,
+            has_names,
+            aside,
+        } = self;
+        (*address, *type_name, *module, *size, *external) = (None, b"", None, 0, 0);
+        (*root, *name, *thread, *object) = (None, None, None, None);
         references.clear();
         weak.clear();
-        *self = Self { references, weak, ..Self::default() };
+        (*has_names, *aside) = (false, None);
     }
 
     fn field(&mut self, key: &[u8], scanner: &mut Scanner<'a>) -> Scan<()> {
@@ -143,6 +160,7 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     /// The record has no address; nothing is added then.
+    #[inline]
     pub(super) fn keep(&mut self, place: usize, table: &mut ObjectTable) -> Scan<Kept<'a>> {
         let mut kept = Kept { aside: None, has_wide_id: false, has_names: self.has_names, is_object: false };
         let Some(address) = self.address else {

@@ -88,6 +88,7 @@ impl ObjectTable {
 
     /// Appends an object; the references that follow are its own. `type_number` comes from [`ObjectTable::type_number`]
     /// of the same table.
+    #[inline]
     pub fn object(&mut self, address: u64, type_number: u32, size: u64, place: u64) {
         let row = self.next_row();
         let place = self.after_base(row, place);
@@ -108,6 +109,7 @@ impl ObjectTable {
     }
 
     /// Strong references of the last object.
+    #[inline]
     pub fn references(&mut self, targets: &[u64]) {
         let Some(row) = self.rows.last_mut() else {
             return;
@@ -184,6 +186,7 @@ impl ObjectTable {
 
     /// The number of a type in this table. `module` and `name` are how the record writes it; `decode` makes its qualified
     /// name.
+    #[inline]
     pub fn type_number(&mut self, module: &[u8], name: &[u8], decode: impl FnOnce() -> String) -> u32 {
         let mixed =
             name.len().wrapping_mul(31) ^ usize::from(*name.last().unwrap_or(&0)).wrapping_mul(7) ^ module.len();
@@ -205,6 +208,7 @@ impl ObjectTable {
         number
     }
 
+    #[cold]
     fn hashed_type_number(&mut self, module: &[u8], name: &[u8], decode: impl FnOnce() -> String) -> u32 {
         self.raw_type.clear();
         self.raw_type.extend_from_slice(module);

@@ -439,7 +439,8 @@ fn rebuilt_index(found: &References<'_>, position: usize, order: Order) -> Refer
 
 fn rebuilt_entry(found: &References<'_>, position: usize, order: Order) -> (ReferenceName, Option<u64>) {
     let count = found.strong.len();
-    let pairs = count.is_multiple_of(2) && found.length.is_none_or(|length| length * 2 == count as u64);
+    let pairs =
+        count.is_multiple_of(2) && found.length.is_none_or(|length| length.checked_mul(2) == Some(count as u64));
     let value_first = match order {
         Order::Natural if pairs => false,
         Order::Traversal if pairs && found.length.is_some() => true,

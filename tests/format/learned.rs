@@ -54,12 +54,19 @@ fn value(key: &'static str, row: usize) -> BoxedStrategy<String> {
         "refs" => prop::collection::vec(address().prop_map(|address| address.to_string()), 0..6).prop_map(list).boxed(),
         "weak" => prop::collection::vec(address().prop_map(|address| address.to_string()), 0..2).prop_map(list).boxed(),
         "edges" => prop::collection::vec(text(), 0..9).prop_map(list).boxed(),
-        "size" | "len" => number().prop_map(|number| number.to_string()).boxed(),
+        "size" => {
+            prop_oneof![4 => Just("64".to_owned()), 1 => Just("640".to_owned()), 3 => number().prop_map(|number| number.to_string())]
+                .boxed()
+        }
+        "len" => number().prop_map(|number| number.to_string()).boxed(),
         "flag" => {
             prop_oneof![Just("true"), Just("null"), Just("-12"), Just("0.30000000000000004"), Just("1e-5"), Just("{}")]
                 .prop_map(ToOwned::to_owned)
                 .boxed()
         }
+        // so often the same that they become part of what is around them
+        "type" => prop_oneof![6 => Just("\"dict\"".to_owned()), 3 => Just("\"dictionary\"".to_owned()), 2 => text()].boxed(),
+        "module" => prop_oneof![8 => Just("\"builtins\"".to_owned()), 1 => text()].boxed(),
         "value" => prop_oneof![text(), number().prop_map(|number| number.to_string()), Just("null".to_owned())].boxed(),
         _ => text().boxed(),
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
+use super::json_graph::{GraphLayout, GraphText, StoredGraph};
 use super::python::{RecordText, StoredText};
 use crate::graph::index::{Identity, Index, IndexWriter, Unusable, attempt};
 use crate::graph::results::Results;
@@ -29,7 +30,15 @@ struct Known<'a> {
 struct Restored {
     about: About,
     damage: Damage,
-    text: StoredText,
+    text: Restorable,
+}
+
+/// What goes with text, by the kind of dump.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Restorable {
+    Records(StoredText),
+    Graph(StoredGraph),
 }
 
 /// Reads a heap from its index; what is asked of it is to be [attempted](attempt). `dump` is where the dump is, unless it is gone; `name` is what to call it.
@@ -40,7 +49,10 @@ pub fn restore(index: Index, dump: Option<&Path>, name: &str) -> Result<Heap, Un
     let graph = attempt(|| HeapGraph::restore(&index)).unwrap_or(Err(Unusable::Damaged))?;
     let known: Restored = index.json(ABOUT)?;
     let records: Box<dyn Records> = match dump {
-        Some(dump) => Box::new(LaterText { dump: dump.to_owned(), text: known.text, opened: OnceLock::new() }),
+        Some(dump) => {
+            let text = Text::restore(&index, known.text)?;
+            Box::new(LaterText { dump: dump.to_owned(), text, opened: OnceLock::new() })
+        }
         None => Box::new(NoText),
     };
     let about = About { file: name.to_owned(), ..known.about };
@@ -67,27 +79,46 @@ pub fn write(
     let mut writer = IndexWriter::create(path)?;
     heap.graph.store(&mut writer)?;
     let about = About { file: String::new(), ..heap.about.clone() };
+    heap.records.store(&mut writer)?;
     writer.json(ABOUT, &Known { about: &about, damage: &heap.damage, text })?;
     results(&mut writer)?;
     writer.finish(dump, heap.graph.object_count(), heap.graph.reference_count())
 }
 
+/// What it takes to read the text of a dump again.
+enum Text {
+    Records(StoredText),
+    Graph(Arc<GraphLayout>),
+}
+
+impl Text {
+    fn restore(index: &Index, text: Restorable) -> Result<Self, Unusable> {
+        Ok(match text {
+            Restorable::Records(text) => Self::Records(text),
+            Restorable::Graph(graph) => Self::Graph(Arc::new(GraphLayout::restore(index, graph)?)),
+        })
+    }
+
+    fn of(&self, source: Arc<Source>) -> Box<dyn Records> {
+        match self {
+            Self::Records(StoredText::Records { order }) => Box::new(RecordText { source, order: *order }),
+            Self::Graph(layout) => Box::new(GraphText { source, layout: Arc::clone(layout) }),
+        }
+    }
+}
+
 /// Text of a dump that is opened when it is first asked for.
 struct LaterText {
     dump: PathBuf,
-    text: StoredText,
+    text: Text,
     /// `None` when the dump cannot be opened any more.
-    opened: OnceLock<Option<RecordText>>,
+    opened: OnceLock<Option<Box<dyn Records>>>,
 }
 
 impl LaterText {
-    fn records(&self) -> Option<&RecordText> {
-        let open = || {
-            let StoredText::Records { order } = self.text;
-            let source = Source::open(&self.dump, &Progress::default()).ok()?;
-            Some(RecordText { source: Arc::new(source), order })
-        };
-        self.opened.get_or_init(open).as_ref()
+    fn records(&self) -> Option<&dyn Records> {
+        let open = || Source::open(&self.dump, &Progress::default()).ok().map(|source| self.text.of(Arc::new(source)));
+        self.opened.get_or_init(open).as_deref()
     }
 }
 
@@ -103,7 +134,17 @@ impl Records for LaterText {
     }
 
     fn stored(&self) -> Option<serde_json::Value> {
-        serde_json::to_value(self.text).ok()
+        match &self.text {
+            Text::Records(text) => serde_json::to_value(text).ok(),
+            Text::Graph(layout) => serde_json::to_value(layout.stored()).ok(),
+        }
+    }
+
+    fn store(&self, writer: &mut IndexWriter) -> io::Result<()> {
+        match &self.text {
+            Text::Records(_) => Ok(()),
+            Text::Graph(layout) => layout.store(writer),
+        }
     }
 }
 

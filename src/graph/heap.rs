@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::ops::Range;
 
 use crate::counts::counted;
 
+use super::index::IndexWriter;
 use super::results::Results;
 use super::{HeapGraph, ObjectId, ReferenceKind, ReferenceName};
 
@@ -104,6 +106,14 @@ pub trait Records: Send + Sync {
     /// records cannot be kept in an index.
     fn stored(&self) -> Option<serde_json::Value> {
         None
+    }
+
+    /// Appends to an index what [`stored`](Records::stored) has no room for.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn store(&self, _: &mut IndexWriter) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -17,6 +17,9 @@ struct Texts {
     /// By number.
     types: Vec<String>,
     roots: Vec<StoredRoot>,
+    /// Address of the first id that is no number, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_named: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -30,11 +33,8 @@ impl HeapGraph {
     /// Appends the graph to an index.
     ///
     /// # Errors
-    /// What the system says; [`io::ErrorKind::Unsupported`] where ids are no numbers.
+    /// What the system says.
     pub fn store(&self, writer: &mut IndexWriter) -> io::Result<()> {
-        if !self.named_ids.is_empty() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
         self.addresses.store(writer)?;
         writer.section("types", &self.types.low)?;
         if !self.types.high.is_empty() {
@@ -48,13 +48,29 @@ impl HeapGraph {
         let weak: Vec<[u32; 2]> = self.weak.iter().map(|weak| [weak.source.0, weak.target.0]).collect();
         writer.section("weak", &weak)?;
         writer.section("external", &pairs(&self.external))?;
+        self.store_named_ids(writer)?;
         let root = |root: &Root| StoredRoot {
             object: root.object.0,
             kind: root.kind.word().to_owned(),
             name: root.name.as_deref().map(ToOwned::to_owned),
         };
         let types = self.type_names.iter().map(ToOwned::to_owned).collect();
-        writer.json("texts", &Texts { types, roots: self.roots.iter().map(root).collect() })
+        let first_named = (!self.named_ids.is_empty()).then_some(self.first_named);
+        writer.json("texts", &Texts { types, roots: self.roots.iter().map(root).collect(), first_named })
+    }
+
+    /// Where ids are no numbers, their texts one after the other, and where each starts.
+    fn store_named_ids(&self, writer: &mut IndexWriter) -> io::Result<()> {
+        if self.named_ids.is_empty() {
+            return Ok(());
+        }
+        let ends = self.named_ids.iter().scan(0, |end, text| {
+            *end += text.len() as u64;
+            Some(*end)
+        });
+        let offsets: Vec<u64> = std::iter::once(0).chain(ends).collect();
+        writer.section("ids.offsets", &offsets)?;
+        writer.section("ids.text", self.named_ids.concat().as_bytes())
     }
 
     /// Looks at all numbers of a graph that comes from an index, so that damage is known. O(n + m).
@@ -84,6 +100,13 @@ impl HeapGraph {
                 name: root.name.map(Into::into),
             })
             .collect();
+        let named_ids = restore_named_ids(index)?;
+        let first_named = texts.first_named.unwrap_or(0);
+        if named_ids.is_empty() != texts.first_named.is_none()
+            || first_named.checked_add(named_ids.len() as u64).is_none()
+        {
+            return Err(Unusable::Damaged);
+        }
         let weak: Vec<[u32; 2]> = index.rows("weak")?;
         let external = sorted_pairs(index, "external")?;
         let graph = Self {
@@ -102,8 +125,8 @@ impl HeapGraph {
                 .collect(),
             external: external.into_iter().map(|(row, bytes)| (ObjectId(row), bytes)).collect(),
             roots,
-            named_ids: Vec::new(),
-            first_named: 0,
+            named_ids,
+            first_named,
             type_names,
         };
         let mentioned = graph.roots.iter().map(|root| root.object);
@@ -125,6 +148,18 @@ fn restore_types(index: &Index, count: usize) -> Result<Types, Unusable> {
     let (low, high) = (&types.low[..], &types.high[..]);
     let all_exist = low.iter().zip(high).all(|(&low, &high)| usize::from(high) << 16 | usize::from(low) < count);
     all_exist.then_some(types).ok_or(Unusable::Damaged)
+}
+
+fn restore_named_ids(index: &Index) -> Result<Vec<Box<str>>, Unusable> {
+    if !index.has("ids.text") {
+        return Ok(Vec::new());
+    }
+    let text = std::str::from_utf8(index.bytes("ids.text")?).map_err(|_| Unusable::Damaged)?;
+    let offsets: Vec<u64> = index.rows("ids.offsets")?;
+    let place = |offset: u64| usize::try_from(offset).ok();
+    let id = |ends: &[u64]| text.get(place(ends[0])?..place(ends[1])?).map(Into::into);
+    // none outside the text or within a letter, and no end before its start
+    offsets.windows(2).map(id).collect::<Option<_>>().ok_or(Unusable::Damaged)
 }
 
 /// Pairs of row and value.

@@ -71,7 +71,17 @@ fn every_question_has_the_same_answer_from_the_index() {
         &["object", "DUMP", "1"],
         &["cut", "DUMP", "--type", "Session", "--json"],
     ];
-    let dumps = ["own.jsonl", "meliae.jsonl", "midden.jsonl", "records.json", "records.jsonl"];
+    let dumps = [
+        "own.jsonl",
+        "meliae.jsonl",
+        "midden.jsonl",
+        "records.json",
+        "records.jsonl",
+        "json-graph-1.json",
+        "json-graph-2.json",
+        "node-link-edges.json",
+        "node-link-links.json",
+    ];
     for name in dumps {
         for question in questions {
             let question: Vec<&str> = question.iter().map(|&word| if word == "DUMP" { name } else { word }).collect();
@@ -135,6 +145,27 @@ fn without_the_dump_chains_come_from_the_index_and_values_are_missing() {
     let ran = workshop.run(&["dump.jsonl", "--type", "Session", "--no-files", "--no-index"]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("cannot read `dump.jsonl`"), "{}", ran.stderr);
+}
+
+#[test]
+fn without_the_graph_document_chains_come_from_the_index_with_ids_that_are_words() {
+    let workshop = Workshop::new();
+    let graph = r#"{"graph":{"nodes":{"main":{"label":"module","metadata":{"name":"app","root":"module"}},
+        "one":{"label":"Session","metadata":{"size":40,"value":"secret"}}},
+        "edges":[{"source":"main","target":"one","relation":".session"}]}}"#;
+    workshop.write("graph.json", graph);
+    let question = ["graph.json", "--id", "one", "--no-files"];
+    let plain = workshop.run(&question);
+    assert_eq!((plain.code, plain.stderr.as_str()), (0, ""));
+    assert!(plain.stdout.contains(".session"), "{}", plain.stdout);
+    let ran = workshop.run(&["index", "graph.json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, "wrote graph.json.rtx\n"));
+    assert_eq!(workshop.run(&question).stdout, plain.stdout);
+    std::fs::remove_file(workshop.path().join("graph.json")).unwrap();
+    let ran = workshop.run(&question);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("Session") && !ran.stdout.contains(".session"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("answered from its index"), "{}", ran.stderr);
 }
 
 #[test]
@@ -253,9 +284,6 @@ fn beside_a_dump_that_cannot_be_written_to_the_index_is_in_the_cache() {
 fn what_cannot_have_an_index_is_said() {
     let workshop = Workshop::new();
     std::fs::copy(fixture("small/node-link-links.json"), workshop.path().join("graph.json")).unwrap();
-    let ran = workshop.run(&["index", "graph.json"]);
-    assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("cannot have an index"), "{}", ran.stderr);
     let ran = workshop.run_with_input(&["index", "-"], dump(SKETCH).as_bytes());
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("only a dump in a file"), "{}", ran.stderr);

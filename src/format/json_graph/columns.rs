@@ -149,9 +149,9 @@ fn number_of(texts: &[u32], number: u64) -> u64 {
 /// Ascending byte offsets, four bytes each.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    low: Column<u32>,
+    pub(super) low: Column<u32>,
     /// First entry, and the bits above 32 from there on.
-    high: Vec<(usize, u64)>,
+    pub(super) high: Vec<(usize, u64)>,
 }
 
 impl Places {
@@ -166,10 +166,14 @@ impl Places {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.low.len()
+    }
+
     pub(super) fn get(&self, entry: usize) -> u64 {
         let part = self.high.partition_point(|(first, _)| *first <= entry);
         let high = part.checked_sub(1).map_or(0, |part| self.high[part].1);
-        high | u64::from(self.low[entry])
+        high | u64::from(self.low.get(entry))
     }
 
     /// The entry with this offset.

@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use super::columns::{Edges, Nodes};
 use super::document::Document;
 use super::fields::{Id, Reader, Texts, text_of};
-use super::text::GraphText;
+use super::ids::Ids;
+use super::text::{GraphLayout, GraphText};
 use crate::error::{Error, Result};
 use crate::format::scan::Scanner;
 use crate::graph::address::AddressIndex;
@@ -56,7 +57,10 @@ pub(super) fn link(document: Document, source: Arc<Source>, progress: &Progress)
         has_marked_roots: builder.has_roots(),
         ..About::default()
     };
-    let records = GraphText { source, nodes: nodes.places, edges: edges.places, sorted, reader, first_named };
+    let Reader { flavour, texts, .. } = reader;
+    let ids = Ids::Read(texts);
+    let layout = GraphLayout { nodes: nodes.places, edges: edges.places, sorted, flavour, ids, first_named };
+    let records = GraphText { source, layout: Arc::new(layout) };
     // what is left of them would stand beside the graph while it is made
     drop((index, nodes.ids, nodes.types, nodes.sizes, edges.sources, edges.lengths, edges.targets));
     let module_name = |place| records.describe(place, "module").name;
@@ -67,9 +71,14 @@ pub(super) fn link(document: Document, source: Arc<Source>, progress: &Progress)
 impl Texts {
     /// The address that a number stands for, where texts have those from `first_named` on: a number that is none of a
     /// node's is no text's either.
-    pub(super) fn address_of_number(&self, number: u64, first_named: u64) -> u64 {
-        if self.is_empty() || number < first_named { number } else { u64::MAX }
+    fn address_of_number(&self, number: u64, first_named: u64) -> u64 {
+        address_of_number(number, (!self.is_empty()).then_some(first_named))
     }
+}
+
+/// The address that a number stands for, where texts, if there are any, have those from `first_named` on.
+pub(super) fn address_of_number(number: u64, first_named: Option<u64>) -> u64 {
+    if first_named.is_none_or(|first| number < first) { number } else { u64::MAX }
 }
 
 /// Makes addresses of ids, those at `places` being numbers of texts.
@@ -90,9 +99,9 @@ fn give_addresses(ids: &mut [u64], places: &[u64], first_named: u64, texts: &Tex
 #[derive(Debug)]
 pub(super) struct SortedEdges {
     /// First edge of each node; n + 1 entries.
-    offsets: Column<u32>,
+    pub(super) offsets: Column<u32>,
     /// Place of each edge in the document; empty where it is the same.
-    order: Column<u32>,
+    pub(super) order: Column<u32>,
 }
 
 /// No node has the id.
@@ -127,12 +136,13 @@ impl SortedEdges {
     }
 
     fn range(&self, row: usize) -> Range<usize> {
-        self.offsets[row] as usize..self.offsets[row + 1] as usize
+        self.offsets.get(row) as usize..self.offsets.get(row + 1) as usize
     }
 
     /// The edges of a node by their places in the document.
     pub(super) fn edges_of(&self, row: usize) -> impl Iterator<Item = usize> + '_ {
-        self.range(row).map(|place| (*self.order).get(place).map_or(place, |&edge| edge as usize))
+        let is_sorted = self.order.is_empty();
+        self.range(row).map(move |place| if is_sorted { place } else { self.order.get(place) as usize })
     }
 }
 

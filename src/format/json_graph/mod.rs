@@ -16,8 +16,10 @@ mod columns;
 mod document;
 mod elements;
 mod fields;
+mod ids;
 mod link;
 mod pattern;
+mod stored;
 mod text;
 
 use std::sync::Arc;
@@ -29,9 +31,12 @@ use crate::graph::Heap;
 use crate::progress::{Phase, Progress};
 use crate::source::Source;
 use document::Document;
+pub use stored::StoredGraph;
+pub use text::{GraphLayout, GraphText};
 
 /// Which of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Flavour {
     /// `{"graph": {"nodes": …}}` or `{"graphs": […]}`.
     JsonGraphFormat,

@@ -247,7 +247,7 @@ fn run_index(asked: &IndexArguments) -> Result<ExitCode> {
     let (path, _, _) = in_pool(&asked.common, |progress| {
         let (heap, place) = checked_heap(&asked.dump, &asked.common, progress)?;
         if !indexed::can_be_stored(&heap) {
-            return Err(Error::Usage("a dump in this format cannot have an index".to_owned()));
+            return Err(Error::Usage("the dump is not there any more: its index cannot be made anew".to_owned()));
         }
         progress.start(Phase::Search, 0);
         let (retaining, choice) = (Retaining::all(&heap.graph), RootChoice::default());

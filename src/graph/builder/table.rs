@@ -1,0 +1,274 @@
+//! What a reader makes of a piece of the dump: objects and references by address.
+
+use rustc_hash::FxHashMap;
+
+use super::RootRecord;
+use crate::graph::address::{Pages, Piece};
+use crate::graph::column::Column;
+use crate::graph::names::Names;
+
+/// The objects of a piece of the dump, by address: references are not yet resolved.
+#[derive(Debug, Default)]
+pub struct ObjectTable {
+    pub(super) rows: Column<Row>,
+    /// Codes of the addresses that the objects refer to, one object after the other.
+    pub(super) targets: Column<u32>,
+    pub(super) pages: Pages,
+    /// Addresses as they are, once they turned out not to cluster; codes have no meaning then.
+    pub(super) wide: Option<Box<WideAddresses>>,
+    /// Row in this table, and bytes.
+    pub(super) wide_sizes: Vec<(u32, u64)>,
+    /// First row in this table, and the place from which the places of the rows from there on count.
+    pub(super) place_bases: Vec<(u32, u64)>,
+    /// Row in this table, and address of the target.
+    pub(super) weak: Vec<(u32, u64)>,
+    /// Row in this table, and bytes.
+    pub(super) external: Vec<(u32, u64)>,
+    pub(super) roots: Vec<RootRecord>,
+    pub(super) type_names: Names,
+    /// Type numbers by the raw bytes of the record, so that a name is decoded once.
+    raw_types: FxHashMap<Box<[u8]>, u32>,
+    /// Room for putting such bytes together.
+    raw_type: Vec<u8>,
+    /// Types that were met last, by a few bits of their names.
+    recent_types: Vec<RecentType>,
+}
+
+/// An object: five numbers side by side, so that it is written at once.
+pub(super) type Row = [u32; 5];
+/// Where they stand: code of its address, number of its type in the table, shallow size, place after its base, strong
+/// references.
+pub(super) const CODE: usize = 0;
+pub(super) const TYPE: usize = 1;
+pub(super) const SIZE: usize = 2;
+pub(super) const PLACE: usize = 3;
+pub(super) const DEGREE: usize = 4;
+
+#[derive(Debug, Default)]
+pub(super) struct WideAddresses {
+    pub(super) objects: Vec<u64>,
+    pub(super) targets: Vec<u64>,
+}
+
+/// A type by the bytes of its record.
+#[derive(Debug, Clone, Default)]
+struct RecentType {
+    module: Box<[u8]>,
+    name: Box<[u8]>,
+    number: u32,
+}
+
+/// Types that are found again without hashing.
+const RECENT_TYPES: usize = 256;
+
+impl ObjectTable {
+    /// A table with room for so many objects and strong references; more are welcome.
+    pub fn with_capacity(objects: usize, references: usize) -> Self {
+        Self { rows: Column::with_capacity(objects), targets: Column::with_capacity(references), ..Self::default() }
+    }
+
+    /// Appends an object; the references that follow are its own. `type_number` comes from [`ObjectTable::type_number`]
+    /// of the same table.
+    #[inline]
+    pub fn object(&mut self, address: u64, type_number: u32, size: u64, place: u64) {
+        let row = self.next_row();
+        let place = self.after_base(row, place);
+        let narrow = u32::try_from(size).unwrap_or(u32::MAX);
+        if narrow == u32::MAX {
+            self.wide_sizes.push((row, size));
+        }
+        let code = self.code(address);
+        if let Some(wide) = &mut self.wide {
+            wide.objects.push(address);
+        }
+        self.rows.push([code, type_number, narrow, place, 0]);
+    }
+
+    /// A strong reference of the last object.
+    pub fn reference(&mut self, target: u64) {
+        self.references(&[target]);
+    }
+
+    /// Strong references of the last object.
+    #[inline]
+    pub fn references(&mut self, targets: &[u64]) {
+        let Some(row) = self.rows.last_mut() else {
+            return;
+        };
+        row[DEGREE] += u32::try_from(targets.len()).unwrap_or(u32::MAX);
+        if self.wide.is_none() {
+            let encoded = {
+                let pages = &mut self.pages;
+                self.targets.try_extend(targets.len(), targets.iter().map(|&target| pages.code(target)))
+            };
+            if encoded {
+                return;
+            }
+            self.widen();
+        }
+        if let Some(wide) = &mut self.wide {
+            wide.targets.extend_from_slice(targets);
+        }
+    }
+
+    /// The code of an address; without meaning where addresses are kept as they are.
+    fn code(&mut self, address: u64) -> u32 {
+        if self.wide.is_some() {
+            return 0;
+        }
+        self.pages.code(address).unwrap_or_else(|| {
+            self.widen();
+            0
+        })
+    }
+
+    /// Goes over to addresses as they are.
+    #[cold]
+    pub(super) fn widen(&mut self) {
+        if self.wide.is_none() {
+            let pages = &self.pages;
+            self.wide = Some(Box::new(WideAddresses {
+                objects: self.rows.iter().map(|row| pages.address(row[CODE])).collect(),
+                targets: self.targets.iter().map(|&code| pages.address(code)).collect(),
+            }));
+            self.targets = Column::new();
+            self.pages = Pages::default();
+        }
+    }
+
+    /// How far `place` comes after the base of its row, which is a new one where it would be too far.
+    fn after_base(&mut self, row: u32, place: u64) -> u32 {
+        let after = |base: u64| place.checked_sub(base).and_then(|distance| u32::try_from(distance).ok());
+        if let Some(distance) = self.place_bases.last().and_then(|&(_, base)| after(base)) {
+            return distance;
+        }
+        self.place_bases.push((row, place));
+        0
+    }
+
+    /// A reference of the last object that does not retain.
+    pub fn weak_reference(&mut self, target: u64) {
+        if let Some(row) = self.last_row() {
+            self.weak.push((row, target));
+        }
+    }
+
+    /// Bytes that the last object holds outside the heap.
+    pub fn external_size(&mut self, bytes: u64) {
+        if let Some(row) = self.last_row() {
+            self.external.push((row, bytes));
+        }
+    }
+
+    /// A root, whose object may come in any table.
+    pub fn root(&mut self, root: RootRecord) {
+        self.roots.push(root);
+    }
+
+    /// The number of a type in this table. `module` and `name` are how the record writes it; `decode` makes its qualified
+    /// name.
+    #[inline]
+    pub fn type_number(&mut self, module: &[u8], name: &[u8], decode: impl FnOnce() -> String) -> u32 {
+        let mixed =
+            name.len().wrapping_mul(31) ^ usize::from(*name.last().unwrap_or(&0)).wrapping_mul(7) ^ module.len();
+        let middle = usize::from(name.get(name.len() / 2).copied().unwrap_or(0));
+        let place = (mixed ^ middle.wrapping_mul(13)) % RECENT_TYPES;
+        if let Some(recent) = self.recent_types.get(place)
+            && *recent.name == *name
+            && *recent.module == *module
+        {
+            return recent.number;
+        }
+        let number = self.hashed_type_number(module, name, decode);
+        if self.recent_types.is_empty() {
+            // no type has an empty name and this module
+            let none = RecentType { module: b"\n".as_slice().into(), ..RecentType::default() };
+            self.recent_types = vec![none; RECENT_TYPES];
+        }
+        self.recent_types[place] = RecentType { module: module.into(), name: name.into(), number };
+        number
+    }
+
+    #[cold]
+    fn hashed_type_number(&mut self, module: &[u8], name: &[u8], decode: impl FnOnce() -> String) -> u32 {
+        self.raw_type.clear();
+        self.raw_type.extend_from_slice(module);
+        self.raw_type.push(b'\n');
+        self.raw_type.extend_from_slice(name);
+        if let Some(&number) = self.raw_types.get(self.raw_type.as_slice()) {
+            return number;
+        }
+        let number = self.type_names.intern(&decode());
+        self.raw_types.insert(self.raw_type.as_slice().into(), number);
+        number
+    }
+
+    /// How many objects it holds.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn next_row(&self) -> u32 {
+        u32::try_from(self.rows.len()).unwrap_or(u32::MAX)
+    }
+
+    fn last_row(&self) -> Option<u32> {
+        u32::try_from(self.rows.len().checked_sub(1)?).ok()
+    }
+
+    /// Strong references of all objects.
+    pub(super) fn reference_count(&self) -> usize {
+        self.wide.as_ref().map_or(self.targets.len(), |wide| wide.targets.len())
+    }
+}
+
+impl Piece for ObjectTable {
+    fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
+    fn codes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.rows.iter().map(|row| row[CODE])
+    }
+}
+
+impl ObjectTable {
+    /// Keeps the rows that are marked.
+    pub(super) fn retain(&mut self, kept: &[bool]) {
+        let old_rows = std::mem::take(&mut self.rows);
+        let old_targets = std::mem::take(&mut self.targets);
+        let mut old_wide = self.wide.take();
+        let mut wide = old_wide.as_ref().map(|_| Box::<WideAddresses>::default());
+        let mut new_rows = Vec::with_capacity(kept.len() + 1);
+        let mut start = 0;
+        for (place, (row, &keep)) in old_rows.iter().zip(kept).enumerate() {
+            let references = start..start + row[DEGREE] as usize;
+            start = references.end;
+            new_rows.push(self.next_row());
+            if !keep {
+                continue;
+            }
+            self.rows.push(*row);
+            match (&mut wide, &mut old_wide) {
+                (Some(wide), Some(old)) => {
+                    wide.objects.push(old.objects[place]);
+                    wide.targets.extend_from_slice(&old.targets[references]);
+                }
+                _ => self.targets.extend_from_slice(&old_targets[references]),
+            }
+        }
+        new_rows.push(self.next_row());
+        self.wide = wide;
+        for list in [&mut self.weak, &mut self.external, &mut self.wide_sizes] {
+            list.retain(|(row, _)| kept[*row as usize]);
+            list.iter_mut().for_each(|(row, _)| *row = new_rows[*row as usize]);
+        }
+        // of several bases that now begin at one row, the last one is its own
+        self.place_bases.iter_mut().for_each(|(row, _)| *row = new_rows[*row as usize]);
+    }
+}

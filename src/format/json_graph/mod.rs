@@ -9,7 +9,7 @@
 //! its `metadata`: `relation` (or `name`, or `label`) and `weak`; on the graph or in its `metadata`: `roots`, a list of
 //! ids. Ids may be numbers or strings. Undirected graphs and hyperedges are refused.
 //!
-//! Lists are read in pieces, in parallel, into columns ([`split`]); what the text says again and again is
+//! Lists are read in pieces, in parallel, into columns (`split`); what the text says again and again is
 //! recognised rather than parsed (`pattern.rs`). Names of references stay in the document.
 
 mod columns;

@@ -15,6 +15,7 @@ use super::pattern;
 use super::retaining::{References, Retaining};
 use crate::error::{Error, Result};
 use crate::graph::column::Column;
+use crate::graph::grouped::Numbers;
 use crate::graph::{HeapGraph, ObjectId, Root, RootKind};
 
 /// Which roots are asked, and in which passes.
@@ -103,7 +104,7 @@ pub struct Distances {
 #[derive(Debug, PartialEq, Eq)]
 pub struct DistanceColumns {
     /// n entries: base of the pass plus distance; `u32::MAX` for what no root reaches.
-    pub values: Column<u32>,
+    pub values: Numbers,
     /// Base of each pass, ascending, the first 0; at least two apart from the end of the pass before.
     pub bases: Vec<u32>,
     /// How many objects each pass reached.
@@ -123,7 +124,7 @@ impl Distances {
     /// The same, where it is known which objects have no references that count.
     pub(super) fn search_around(retaining: &Retaining<'_>, choice: &RootChoice, leaves: &Marks) -> Self {
         match retaining.plain() {
-            Some(references) => Self::search_along(&references, retaining.graph, choice, leaves),
+            Some(references) => Self::search_along(&references.rows(), retaining.graph, choice, leaves),
             None => Self::search_along(retaining, retaining.graph, choice, leaves),
         }
     }
@@ -143,7 +144,7 @@ impl Distances {
             reached.push(count);
             base = next_base;
         }
-        Self { columns: DistanceColumns { values, bases, reached } }
+        Self { columns: DistanceColumns { values: Numbers::Plain(values), bases, reached } }
     }
 
     /// The parts of which the distances are made.

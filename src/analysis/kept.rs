@@ -9,6 +9,7 @@ use super::distances::{DistanceColumns, Distances, RootChoice};
 use super::dominators::{self, DominatorColumns, Dominators, dominators};
 use super::retaining::Retaining;
 use crate::graph::column::Column;
+use crate::graph::grouped::{Numbers, SectionNames};
 use crate::graph::index::{Block, Index, IndexWriter, Unusable, below};
 use crate::graph::{Heap, Sizes};
 
@@ -65,7 +66,7 @@ fn known_dominators(heap: &Heap) -> Option<Arc<Dominators>> {
 /// Whether something is known that the index from which the heap comes does not have.
 pub fn has_news(heap: &Heap) -> bool {
     let Some(index) = heap.results.index() else { return true };
-    let distances = heap.results.get::<Distances>().is_some() && !index.has(DISTANCES);
+    let distances = heap.results.get::<Distances>().is_some() && !index.has(DISTANCES[0]);
     distances || (heap.results.get::<Dominators>().is_some() && !index.has(POSITIONS))
 }
 
@@ -90,7 +91,7 @@ pub fn check(heap: &Heap) {
 pub fn store(heap: &Heap, writer: &mut IndexWriter) -> io::Result<()> {
     if let Some(distances) = known_distances(heap) {
         let columns = distances.columns();
-        writer.section(DISTANCES, &columns.values)?;
+        columns.values.store(writer, DISTANCES)?;
         writer.json(PASSES, &(&columns.bases, &columns.reached))?;
     }
     if let Some(tree) = known_dominators(heap) {
@@ -104,7 +105,7 @@ pub fn store(heap: &Heap, writer: &mut IndexWriter) -> io::Result<()> {
     Ok(())
 }
 
-const DISTANCES: &str = "distances";
+const DISTANCES: SectionNames = ["distances", "distances.groups", "distances.wide"];
 const PASSES: &str = "distances.bases";
 const POSITIONS: &str = "tree.positions";
 const OBJECTS: &str = "tree.objects";
@@ -114,7 +115,7 @@ const RETAINED: [&str; 2] = ["tree.retained", "tree.retained.w"];
 
 /// The distances in an index; `None` where there are none.
 fn restore_distances(index: &Index) -> Option<Distances> {
-    if !index.has(DISTANCES) {
+    if !index.has(DISTANCES[0]) {
         return None;
     }
     let restore = || {
@@ -123,7 +124,7 @@ fn restore_distances(index: &Index) -> Option<Distances> {
         if !is_sound || bases.len() != RootChoice::default().pass_count() {
             return Err(Unusable::Damaged);
         }
-        let values = index.column(DISTANCES, index.object_count(), |_| true)?;
+        let values = Numbers::restore(index, index.object_count(), DISTANCES)?;
         Ok(Distances::from_columns(DistanceColumns { values, bases, reached }))
     };
     Some(restore().unwrap_or_else(|_| index.give_up()))

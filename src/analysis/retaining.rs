@@ -1,7 +1,7 @@
 //! Which references count: the strong ones that are not excluded. Forward and backward passes ask the same predicate.
 
 use super::marks::Marks;
-use crate::graph::csr::Rows;
+use crate::graph::csr::{PlainRows, Rows};
 use crate::graph::{HeapGraph, ObjectId};
 
 /// The references of a heap that keep objects alive, as far as the question is concerned.
@@ -130,8 +130,13 @@ impl<'g> Retaining<'g> {
     }
 
     /// All references as slices, where none is excluded and there are fewer than 2³².
-    pub(crate) fn plain(&self) -> Option<Rows<'g>> {
-        if self.excludes_any() { None } else { self.graph.forward().rows() }
+    pub(crate) fn plain(&self) -> Option<PlainRows<'g>> {
+        if self.excludes_any() { None } else { self.graph.forward().plain() }
+    }
+
+    /// All references by target as slices, under the same conditions.
+    pub(crate) fn plain_reverse(&self) -> Option<PlainRows<'g>> {
+        if self.excludes_any() { None } else { self.graph.reverse().plain() }
     }
 
     /// The objects without references that count: 45 to 60 % of a Python heap. O(n + e) for e excluded references.

@@ -194,8 +194,13 @@ impl Piece {
         learned: &mut Learned,
     ) -> Option<usize> {
         let next = learned.read(bytes, start, record)?;
-        let kept = record.keep(start, &mut self.table).ok()?;
-        self.count(record, kept, start);
+        // lines without an address, and roots, are not learned
+        let address = record.address?;
+        record.keep_object(address, start, &mut self.table);
+        self.damage.wide_ids += u64::from(record::has_wide_id(address));
+        self.has_names |= record.has_names;
+        self.references += record.reference_count() as u64;
+        self.asides.last_record = start;
         Some(next)
     }
 
@@ -269,7 +274,6 @@ impl Piece {
     }
 
     /// Counts what is in a record that was added to the table.
-    #[inline]
     fn count(&mut self, record: &Record<'_>, kept: Kept<'_>, place: usize) {
         self.damage.wide_ids += u64::from(kept.has_wide_id);
         self.has_names |= kept.has_names;

@@ -174,7 +174,17 @@ impl<'a> Record<'a> {
             return Ok(kept);
         };
         kept.is_object = true;
-        kept.has_wide_id = address >= FIRST_INEXACT;
+        kept.has_wide_id = has_wide_id(address);
+        self.keep_object(address, place, table);
+        if let Some(kind) = self.root {
+            table.root(self.root_record(address, kind));
+        }
+        Ok(kept)
+    }
+
+    /// Adds the object that was read at `place`, whether it is a root or not.
+    #[inline]
+    pub(super) fn keep_object(&self, address: u64, place: usize, table: &mut ObjectTable) {
         let type_number = self.type_number(table);
         table.object(address, type_number, self.size, place as u64);
         table.references(&self.references);
@@ -182,12 +192,9 @@ impl<'a> Record<'a> {
         if self.external > 0 {
             table.external_size(self.external);
         }
-        if let Some(kind) = self.root {
-            table.root(self.root_record(address, kind));
-        }
-        Ok(kept)
     }
 
+    #[inline]
     fn type_number(&self, table: &mut ObjectTable) -> u32 {
         let (module, name) = (self.module.unwrap_or(b""), self.type_name);
         table.type_number(module, name, || qualified(&decode(module), &decode(name)))
@@ -202,6 +209,12 @@ impl<'a> Record<'a> {
         };
         RootRecord { address, kind: RootKind::from_word(&decode(kind)), name }
     }
+}
+
+/// Whether an id passed 2⁵³, up to which writers that go through floating point are exact.
+#[inline]
+pub(super) fn has_wide_id(address: u64) -> bool {
+    address >= FIRST_INEXACT
 }
 
 /// A type's name as all formats are to show it: module in front, `builtins` left out, `<class 'x'>` unwrapped.

@@ -34,17 +34,20 @@ const RECENT: usize = 1 << 10;
 const FINDER_RECENT: usize = 1 << 12;
 
 /// The page of an address, with its remainder.
+#[inline]
 fn page_of(address: u64) -> u64 {
     (address >> PAGE_SHIFT) << PLACE_SHIFT | (address & 7)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "masked")]
+#[inline]
 fn place_of(address: u64) -> u32 {
     (address >> PLACE_SHIFT) as u32 & (PLACES - 1)
 }
 
 /// Where a page stands among those that were met last. The multiplier is 2⁶⁴ divided by the golden ratio (Knuth, The Art of
 /// Computer Programming 3, 6.4): the pages of several regions of memory do not meet in a few places.
+#[inline]
 fn recent_place(page: u64) -> usize {
     (page.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT.ilog2())) as usize % RECENT
 }
@@ -55,32 +58,52 @@ pub struct Pages {
     /// Page of each slot.
     pages: Vec<u64>,
     slots: FxHashMap<u64, u32>,
-    /// Pages and their slots, by [`recent_place`]; empty until the first address.
-    recent: Vec<(u64, u32)>,
+    /// Pages and their slots, by [`recent_place`]; nothing until the first address.
+    recent: Option<Box<Recent>>,
     codes: usize,
 }
+
+/// Pages and the slots where their codes begin.
+type Recent = [(u64, u32); RECENT];
 
 impl Pages {
     /// The code of an address, whose page gets a slot when it has none; `None` when there would be too many pages for what
     /// they hold.
     #[inline]
     pub fn code(&mut self, address: u64) -> Option<u32> {
-        let page = page_of(address);
-        if let Some(&(known, slot)) = self.recent.get(recent_place(page))
-            && known == page
-        {
-            self.codes += 1;
-            return Some(slot << PLACE_BITS | place_of(address));
+        self.codes += 1;
+        self.known_code(address).or_else(|| Some(self.slot(page_of(address))? << PLACE_BITS | place_of(address)))
+    }
+
+    /// Appends the codes of addresses to `codes`, unless one of them has none: returns whether all were appended, none is
+    /// otherwise.
+    #[inline]
+    pub fn append_codes(&mut self, addresses: &[u64], codes: &mut Column<u32>) -> bool {
+        self.codes += addresses.len();
+        let have_codes = codes.more(addresses.len()).iter_mut().zip(addresses).all(|(code, &address)| {
+            let found = self.known_code(address);
+            let found = found.or_else(|| Some(self.slot(page_of(address))? << PLACE_BITS | place_of(address)));
+            *code = found.unwrap_or(0);
+            found.is_some()
+        });
+        if !have_codes {
+            codes.truncate(codes.len() - addresses.len());
         }
-        self.slot(page).map(|slot| slot << PLACE_BITS | place_of(address))
+        have_codes
+    }
+
+    /// The code of an address whose page was met lately.
+    #[inline]
+    fn known_code(&self, address: u64) -> Option<u32> {
+        let page = page_of(address);
+        let (known, first) = self.recent.as_ref()?[recent_place(page)];
+        (known == page).then_some(first | place_of(address))
     }
 
     #[cold]
     #[inline(never)]
     fn slot(&mut self, page: u64) -> Option<u32> {
-        if self.recent.is_empty() {
-            self.recent = vec![(u64::MAX, 0); RECENT];
-        }
+        let recent = self.recent.get_or_insert_with(|| Box::new([(u64::MAX, 0); RECENT]));
         let next = u32::try_from(self.pages.len()).ok()?;
         let slot = *self.slots.entry(page).or_insert(next);
         if slot == next {
@@ -89,8 +112,7 @@ impl Pages {
             }
             self.pages.push(page);
         }
-        self.codes += 1;
-        self.recent[recent_place(page)] = (page, slot);
+        recent[recent_place(page)] = (page, slot << PLACE_BITS);
         Some(slot)
     }
 
@@ -380,7 +402,7 @@ impl AddressIndex {
 
     /// Finds the rows of many addresses in a row, remembering where the last ones were.
     pub fn finder(&self) -> Finder<'_> {
-        Finder { index: self, recent: vec![(u64::MAX, 0); FINDER_RECENT] }
+        Finder { index: self, recent: Box::new([(u64::MAX, 0); FINDER_RECENT]) }
     }
 
     /// How many distinct addresses there are.
@@ -495,7 +517,7 @@ fn low_half(number: u32) -> u16 {
 pub struct Finder<'a> {
     index: &'a AddressIndex,
     /// Pages and their slots, by bits of the page.
-    recent: Vec<(u64, u32)>,
+    recent: Box<[(u64, u32); FINDER_RECENT]>,
 }
 
 impl Finder<'_> {

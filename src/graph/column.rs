@@ -164,36 +164,35 @@ impl<T: Pod + Send + Sync> Column<T> {
         }
     }
 
-    /// Appends `count` numbers if all are there; nothing at the first that is not, and returns whether all were.
+    /// Appends `count` numbers without meaning, and returns them to be written.
     #[inline]
-    pub fn try_extend(&mut self, count: usize, mut values: impl Iterator<Item = Option<T>>) -> bool {
+    pub fn more(&mut self, count: usize) -> &mut [T] {
         self.reserve(count);
-        let start = self.len();
         match &mut self.storage {
             Storage::Short(own) => {
-                for _ in 0..count {
-                    match values.next().flatten() {
-                        Some(value) => own.push(value),
-                        None => {
-                            own.truncate(start);
-                            return false;
-                        }
-                    }
-                }
+                let start = own.len();
+                own.resize(start + count, T::zeroed());
+                &mut own[start..]
             }
             Storage::Long { map, length, .. } => {
-                for place in &mut bytemuck::cast_slice_mut(map)[start..start + count] {
-                    match values.next().flatten() {
-                        Some(value) => *place = value,
-                        None => return false,
-                    }
-                }
+                let start = *length;
                 *length += count;
+                &mut bytemuck::cast_slice_mut(map)[start..start + count]
             }
             // reserving has copied it, if there is anything to append
-            Storage::Mapped(_) => {}
+            Storage::Mapped(_) => &mut [],
         }
-        true
+    }
+
+    /// The last number.
+    #[inline]
+    pub fn last_mut(&mut self) -> Option<&mut T> {
+        self.reserve(0);
+        match &mut self.storage {
+            Storage::Short(values) => values.last_mut(),
+            Storage::Long { map, length, .. } => bytemuck::cast_slice_mut(map)[..*length].last_mut(),
+            Storage::Mapped(_) => None,
+        }
     }
 
     /// Shortens the column; does nothing when it is not longer.
@@ -214,6 +213,8 @@ impl<T: Pod + Send + Sync> Column<T> {
         }
     }
 
+    /// Makes room; copies a column that lies in an index.
+    #[inline]
     fn reserve(&mut self, additional: usize) {
         let needed = self.len() + additional;
         if needed > self.capacity() {

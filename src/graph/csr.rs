@@ -6,8 +6,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::column::Column;
+use super::grouped::{Grouped, SectionNames};
 use super::id::ObjectId;
-use super::index::{Index, IndexWriter, Unusable, ascending, below};
+use super::index::{Index, IndexWriter, Unusable, below};
 
 /// References by row: `offsets` has n + 1 entries, `targets` has m.
 #[derive(Debug, Default)]
@@ -21,6 +22,11 @@ pub struct Csr {
 enum Offsets {
     Narrow(Column<u32>),
     Wide(Column<u64>),
+    /// In an index; up to the number of references.
+    Grouped {
+        offsets: Grouped<u8>,
+        last: u64,
+    },
 }
 
 impl Default for Offsets {
@@ -47,6 +53,7 @@ impl Offsets {
         match self {
             Self::Narrow(offsets) => offsets.get(index) as usize,
             Self::Wide(offsets) => offsets.get(index) as usize,
+            Self::Grouped { offsets, last } => offsets.get_ascending(index, *last) as usize,
         }
     }
 
@@ -54,6 +61,7 @@ impl Offsets {
         match self {
             Self::Narrow(offsets) => offsets.len(),
             Self::Wide(offsets) => offsets.len(),
+            Self::Grouped { offsets, .. } => offsets.len(),
         }
     }
 }
@@ -64,6 +72,30 @@ fn running_sum<T: Copy + Default + std::ops::AddAssign>(numbers: &mut [T]) {
     for number in numbers {
         sum += *number;
         *number = sum;
+    }
+}
+
+/// What the rows of a [`Csr`] are read from as plain slices.
+#[derive(Debug)]
+pub struct PlainRows<'a> {
+    offsets: PlainOffsets<'a>,
+    targets: &'a [u32],
+}
+
+#[derive(Debug)]
+enum PlainOffsets<'a> {
+    Kept(&'a [u32]),
+    Made(Column<u32>),
+}
+
+impl PlainRows<'_> {
+    /// The rows.
+    pub fn rows(&self) -> Rows<'_> {
+        let offsets = match &self.offsets {
+            PlainOffsets::Kept(offsets) => offsets,
+            PlainOffsets::Made(offsets) => &offsets[..],
+        };
+        Rows { offsets, targets: self.targets }
     }
 }
 
@@ -99,11 +131,8 @@ impl Csr {
     ///
     /// # Errors
     /// What the system says.
-    pub fn store(&self, writer: &mut IndexWriter, [offsets, targets]: [&str; 2]) -> io::Result<()> {
-        match &self.offsets {
-            Offsets::Narrow(narrow) => writer.section(offsets, narrow)?,
-            Offsets::Wide(wide) => writer.section(offsets, wide)?,
-        }
+    pub(super) fn store(&self, writer: &mut IndexWriter, offsets: SectionNames, targets: &str) -> io::Result<()> {
+        Grouped::<u8>::store(writer, offsets, self.offsets.len(), |row| self.offsets.get(row) as u64)?;
         writer.section(targets, &self.targets)
     }
 
@@ -111,23 +140,27 @@ impl Csr {
     ///
     /// # Errors
     /// [`Unusable::Damaged`] when they are not there.
-    pub fn restore(index: &Index, [offsets, targets]: [&str; 2]) -> Result<Self, Unusable> {
+    pub(super) fn restore(index: &Index, offsets: SectionNames, targets: &str) -> Result<Self, Unusable> {
         let (rows, references) = (index.object_count(), index.reference_count());
-        let offsets = if u32::try_from(references).is_ok() {
-            Offsets::Narrow(index.column(offsets, rows + 1, ascending::<u32>(references as u64))?)
-        } else {
-            Offsets::Wide(index.column(offsets, rows + 1, ascending::<u64>(references as u64))?)
-        };
+        let offsets = Grouped::restore_ascending(index, rows + 1, offsets, references as u64)?;
+        let offsets = Offsets::Grouped { offsets, last: references as u64 };
         Ok(Self { offsets, targets: index.column(targets, references, below::<u32>(rows as u64))? })
     }
 
     /// Looks at all numbers, so that an index from which they come is known to be damaged if it is.
     pub(super) fn check(&self) {
-        match &self.offsets {
-            Offsets::Narrow(offsets) => offsets.check(),
-            Offsets::Wide(offsets) => offsets.check(),
+        if let Offsets::Grouped { offsets, .. } = &self.offsets {
+            offsets.check();
+            let ends = self.offsets.get(0) == 0 && self.offsets.get(self.row_count()) == self.targets.len();
+            self.targets.fits(|| ends);
+            (0..self.row_count()).for_each(|row| _ = self.range(ObjectId::at(row)));
         }
         self.targets.check();
+    }
+
+    /// Gives up where the rows lie in an index and do not fit what else is known, as [`Column::fits`] does.
+    pub fn fits(&self, fits: impl FnOnce() -> bool) {
+        self.targets.fits(fits);
     }
 
     /// How many rows there are.
@@ -140,19 +173,28 @@ impl Csr {
         self.targets.len()
     }
 
-    /// All rows as slices; where they lie in an index, all of it is looked at. `None` where there are 2³² references or
-    /// more.
-    pub fn rows(&self) -> Option<Rows<'_>> {
-        match &self.offsets {
-            Offsets::Narrow(offsets) => Some(Rows { offsets, targets: &self.targets }),
-            Offsets::Wide(_) => None,
-        }
+    /// What all rows can be read from as slices; where they lie in an index, all of it is looked at. `None` where there are
+    /// 2³² references or more.
+    pub fn plain(&self) -> Option<PlainRows<'_>> {
+        let offsets = match &self.offsets {
+            Offsets::Narrow(offsets) => PlainOffsets::Kept(offsets),
+            Offsets::Wide(_) => return None,
+            Offsets::Grouped { .. } => {
+                u32::try_from(self.targets.len()).ok()?;
+                let ends = (0..self.row_count()).map(|row| self.range(ObjectId::at(row)).end);
+                let all = std::iter::once(0).chain(ends);
+                PlainOffsets::Made(all.map(|offset| u32::try_from(offset).unwrap_or(u32::MAX)).collect())
+            }
+        };
+        Some(PlainRows { offsets, targets: &self.targets })
     }
 
     /// Where the references of `row` stand.
     #[inline]
     pub fn range(&self, row: ObjectId) -> Range<usize> {
-        self.offsets.get(row.index())..self.offsets.get(row.index() + 1)
+        let range = self.offsets.get(row.index())..self.offsets.get(row.index() + 1);
+        self.targets.fits(|| range.start <= range.end && range.end <= self.targets.len());
+        range
     }
 
     /// The targets of `row`, in order.
@@ -243,7 +285,9 @@ impl Csr {
                     visit(row, &self.targets[ends[0] as usize..ends[1] as usize]);
                 }
             }
-            Offsets::Wide(_) => rows.map(ObjectId::at).for_each(|row| visit(row.0, self.row(row))),
+            Offsets::Wide(_) | Offsets::Grouped { .. } => {
+                rows.map(ObjectId::at).for_each(|row| visit(row.0, self.row(row)));
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod address;
 pub mod builder;
 pub mod column;
 pub mod csr;
+pub mod grouped;
 pub mod heap;
 pub mod id;
 pub mod index;
@@ -29,6 +30,7 @@ use rayon::prelude::*;
 use address::Addresses;
 use column::Column;
 use csr::Csr;
+use grouped::Grouped;
 use names::Names;
 
 /// A root: an object that lives because of where it is known, not because another object holds it.
@@ -106,19 +108,36 @@ impl Types {
     }
 }
 
-/// Byte offsets of records: four bytes each, after a base that many rows share.
-#[derive(Debug, Default)]
-struct Places {
-    /// First row, and the base from that row on; sorted by row.
-    bases: Vec<(u32, u64)>,
-    distances: Column<u32>,
+/// Where records stand in the decompressed dump.
+#[derive(Debug)]
+enum Places {
+    /// From a base on.
+    Based {
+        /// First row, and the base from that row on; sorted by row.
+        bases: Vec<(u32, u64)>,
+        distances: Column<u32>,
+    },
+    /// In an index.
+    Grouped(Grouped<u16>),
 }
 
 impl Places {
     fn get(&self, row: usize) -> u64 {
-        let bases = self.bases.partition_point(|(first, _)| *first as usize <= row);
-        let base = bases.checked_sub(1).map_or(0, |place| self.bases[place].1);
-        base.saturating_add(u64::from(self.distances.get(row)))
+        match self {
+            Self::Based { bases, distances } => {
+                let own = bases.partition_point(|(first, _)| *first as usize <= row);
+                let base = own.checked_sub(1).map_or(0, |place| bases[place].1);
+                base.saturating_add(u64::from(distances.get(row)))
+            }
+            Self::Grouped(places) => places.get(row),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Based { distances, .. } => distances.len(),
+            Self::Grouped(places) => places.len(),
+        }
     }
 }
 
@@ -236,6 +255,12 @@ impl HeapGraph {
     #[inline]
     pub fn shallow_size(&self, object: ObjectId) -> u64 {
         self.sizes.get(object.index())
+    }
+
+    /// All that the objects hold, by row, where none holds anything outside the heap and sizes have four bytes; `u32::MAX`
+    /// stands for larger ones.
+    pub(crate) fn plain_sizes(&self) -> Option<&[u32]> {
+        self.sizes.plain().filter(|_| self.external.is_empty())
     }
 
     /// Bytes that the object holds outside the heap.

@@ -74,6 +74,14 @@ impl Sizes {
         if is_wide { self.wide_size(row).unwrap_or(size) } else { size }
     }
 
+    /// All sizes as a slice, where they have four bytes; `u32::MAX` stands for what [`Sizes::get`] says.
+    pub fn plain(&self) -> Option<&[u32]> {
+        match &self.narrow {
+            Narrow::Four(sizes) => Some(sizes),
+            Narrow::Two(_) => None,
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         match &self.narrow {

@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::address::Addresses;
 use super::column::Column;
 use super::csr::Csr;
+use super::grouped::{Grouped, SectionNames};
 use super::index::{Index, IndexWriter, Unusable, below};
 use super::names::Names;
 use super::{HeapGraph, ObjectId, Places, Root, RootKind, Sizes, Types, WeakReference};
+
+const PLACES: SectionNames = ["places", "places.groups", "places.wide"];
+const FORWARD: SectionNames = ["forward.offsets", "forward.groups", "forward.wide"];
+const REVERSE: SectionNames = ["reverse.offsets", "reverse.groups", "reverse.wide"];
 
 /// What has text in it.
 #[derive(Serialize, Deserialize)]
@@ -41,10 +46,9 @@ impl HeapGraph {
             writer.section("types.high", &self.types.high)?;
         }
         self.sizes.store(writer, ["sizes", "sizes.wide"])?;
-        writer.section("places", &self.places.distances)?;
-        writer.section("places.bases", &pairs(&self.places.bases))?;
-        self.forward.store(writer, ["forward.offsets", "forward.targets"])?;
-        self.reverse.store(writer, ["reverse.offsets", "reverse.sources"])?;
+        Grouped::<u16>::store(writer, PLACES, self.places.len(), |row| self.places.get(row))?;
+        self.forward.store(writer, FORWARD, "forward.targets")?;
+        self.reverse.store(writer, REVERSE, "reverse.sources")?;
         let weak: Vec<[u32; 2]> = self.weak.iter().map(|weak| [weak.source.0, weak.target.0]).collect();
         writer.section("weak", &weak)?;
         writer.section("external", &pairs(&self.external))?;
@@ -78,7 +82,9 @@ impl HeapGraph {
         self.addresses.check();
         self.types.low.check();
         self.sizes.check();
-        self.places.distances.check();
+        if let Places::Grouped(places) = &self.places {
+            places.check();
+        }
         self.forward.check();
         self.reverse.check();
     }
@@ -113,12 +119,9 @@ impl HeapGraph {
             addresses: Addresses::restore(index)?,
             types: restore_types(index, type_names.len())?,
             sizes: Sizes::restore(index, index.object_count(), ["sizes", "sizes.wide"], |_, _| true)?,
-            places: Places {
-                bases: sorted_pairs(index, "places.bases")?,
-                distances: index.column("places", index.object_count(), |_| true)?,
-            },
-            forward: Csr::restore(index, ["forward.offsets", "forward.targets"])?,
-            reverse: Csr::restore(index, ["reverse.offsets", "reverse.sources"])?,
+            places: Places::Grouped(Grouped::restore(index, index.object_count(), PLACES)?),
+            forward: Csr::restore(index, FORWARD, "forward.targets")?,
+            reverse: Csr::restore(index, REVERSE, "reverse.sources")?,
             weak: weak
                 .into_iter()
                 .map(|[source, target]| WeakReference { source: ObjectId(source), target: ObjectId(target) })

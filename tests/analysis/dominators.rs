@@ -11,6 +11,7 @@ use retainers::analysis::dominators::{
 };
 use retainers::analysis::retaining::Retaining;
 use retainers::graph::column::Column;
+use retainers::graph::grouped::Numbers;
 use retainers::graph::{HeapGraph, ObjectId, Sizes};
 
 use crate::support::heap::{heap, load};
@@ -320,7 +321,11 @@ fn a_tree_and_distances_are_made_again_from_their_columns() {
     assert_eq!(again, tree);
     check_whole(&graph, &again);
     let DistanceColumns { values, bases, reached } = distances.columns();
-    let columns = DistanceColumns { values: copy(values), bases: bases.clone(), reached: reached.clone() };
+    let columns = DistanceColumns {
+        values: Numbers::Plain(values.iter().collect()),
+        bases: bases.clone(),
+        reached: reached.clone(),
+    };
     assert_eq!(Distances::from_columns(columns), distances);
     let alone = Distances::search(&Retaining::all(&graph), &RootChoice::default());
     assert_eq!(alone, distances);

@@ -89,10 +89,16 @@ impl<'a> Network<'a> {
                 break;
             }
             self.cursors.clear();
+            let before = flow;
             for root in roots {
                 while flow <= most && self.send_from(root) {
                     flow += 1;
                 }
+            }
+            if flow == before {
+                // a root that has a level has a way, unless an index says other things of the two directions
+                self.retaining.graph.reverse().fits(|| false);
+                break;
             }
         }
         flow

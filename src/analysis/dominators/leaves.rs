@@ -8,6 +8,7 @@ use crate::analysis::marks::Marks;
 use crate::analysis::retaining::Retaining;
 use crate::graph::ObjectId;
 use crate::graph::column::Column;
+use crate::graph::csr::{PlainRows, Rows};
 
 /// Objects that one task looks at.
 const PIECE: usize = 1 << 14;
@@ -19,7 +20,9 @@ const FEW: usize = 16;
 /// The place of each object's immediate dominator; [`UNREACHED`] for what no root reaches, and for one entry more than there
 /// are objects. O(n + m), in parallel.
 pub(super) fn holders(retaining: &Retaining<'_>, tree: &Tree, roots: &Marks) -> Column<u32> {
-    let leaves = Leaves { retaining, places: &tree.places, roots, common: NearestCommon::new(tree) };
+    let sources = retaining.plain_reverse();
+    let sources = sources.as_ref().map(PlainRows::rows);
+    let leaves = Leaves { retaining, sources, places: &tree.places, roots, common: NearestCommon::new(tree) };
     let dominators = &tree.dominators[..];
     let count = retaining.graph.object_count();
     let mut holders = Column::zeroed(count + 1);
@@ -37,6 +40,8 @@ pub(super) fn holders(retaining: &Retaining<'_>, tree: &Tree, roots: &Marks) -> 
 
 struct Leaves<'a> {
     retaining: &'a Retaining<'a>,
+    /// All referrers as slices, where none is left out.
+    sources: Option<Rows<'a>>,
     /// Place of each object of the core, 0 for others.
     places: &'a [u32],
     roots: &'a Marks,
@@ -45,17 +50,24 @@ struct Leaves<'a> {
 
 impl Leaves<'_> {
     /// The nearest place that dominates all referrers of a leaf.
+    #[inline]
     fn holder(&self, leaf: ObjectId) -> u32 {
-        let reverse = self.retaining.graph.reverse();
-        match *reverse.row(leaf) {
-            _ if self.roots.has(leaf) => 0,
-            [] => UNREACHED,
-            [referrer] if !self.retaining.excludes_any() => match self.places[referrer as usize] {
+        if self.roots.has(leaf) {
+            return 0;
+        }
+        match self.sources.map(|sources| sources.row(leaf)) {
+            Some(&[referrer]) => match self.places[referrer as usize] {
                 0 => UNREACHED,
                 place => place,
             },
-            ref referrers => self.common_of(reverse.range(leaf).start, referrers),
+            _ => self.common_of_all(leaf),
         }
+    }
+
+    #[inline(never)]
+    fn common_of_all(&self, leaf: ObjectId) -> u32 {
+        let reverse = self.retaining.graph.reverse();
+        self.common_of(reverse.range(leaf).start, reverse.row(leaf))
     }
 
     /// The nearest place that dominates the sources of the references from position `start` on. A constant with millions of

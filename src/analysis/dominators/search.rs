@@ -29,7 +29,7 @@ pub(super) struct DepthFirst {
 pub(super) fn search(retaining: &Retaining<'_>, roots: &[ObjectId], leaves: &Marks) -> DepthFirst {
     let count = retaining.graph.object_count();
     match retaining.plain() {
-        Some(references) => search_along(&references, count, roots, leaves),
+        Some(references) => search_along(&references.rows(), count, roots, leaves),
         None => search_along(retaining, count, roots, leaves),
     }
 }

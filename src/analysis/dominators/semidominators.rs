@@ -4,6 +4,8 @@
 //! w. It is the least of: each referrer with a smaller number, and, for each referrer with a larger one, the semidominators
 //! of that referrer and of its ancestors in the search down to w.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::number;
@@ -11,9 +13,14 @@ use super::search::DepthFirst;
 use crate::analysis::marks::Marks;
 use crate::analysis::retaining::Retaining;
 use crate::graph::ObjectId;
+use crate::graph::csr::{PlainRows, Rows};
 
 /// Numbers that one task looks at.
 const PIECE: usize = 1 << 14;
+/// Numbers whose referrers are fetched from memory at once.
+const ROWS_AHEAD: usize = 16;
+/// Referrers whose links are fetched from memory at once, and those of a row.
+const AHEAD: usize = 64;
 
 /// Puts the semidominator of each number beside its parent. `roots` are semidominated by the virtual root, 0.
 ///
@@ -22,7 +29,8 @@ const PIECE: usize = 1 << 14;
 /// referrer, and 8 each number that has any.
 pub(super) fn find_semidominators(retaining: &Retaining<'_>, search: &mut DepthFirst, roots: &Marks) {
     let DepthFirst { numbers, objects, parents, spare } = search;
-    let reading = Reading { retaining, numbers, objects, roots };
+    let sources = retaining.plain_reverse();
+    let reading = Reading { retaining, sources: sources.as_ref().map(PlainRows::rows), numbers, objects, roots };
     let pieces: Vec<Later> = parents
         .par_chunks_mut(PIECE)
         .enumerate()
@@ -36,9 +44,15 @@ pub(super) fn find_semidominators(retaining: &Retaining<'_>, search: &mut DepthF
     let mut forest = Forest { links, path: Vec::new() };
     let semidominators = &mut parents[..];
     for later in pieces.into_iter().rev() {
-        for (number, referrers) in later.rows_from_last() {
+        let mut looked_at = later.referrers.len();
+        for (number, row) in later.rows_from_last() {
+            if row.start < looked_at {
+                let next = row.start.saturating_sub(AHEAD)..row.end.min(looked_at);
+                looked_at = next.start;
+                forest.look_ahead(&later.referrers[next]);
+            }
             let [_, least] = &mut semidominators[number as usize];
-            for &referrer in referrers {
+            for &referrer in &later.referrers[row] {
                 *least = forest.least_above(referrer, number).min(*least);
             }
             forest.links[number as usize][1] = *least;
@@ -63,13 +77,13 @@ impl Later {
         }
     }
 
-    /// Each number with its referrers, the largest number first.
-    fn rows_from_last(&self) -> impl Iterator<Item = (u32, &[u32])> {
+    /// Each number with the range of its referrers, the largest number first.
+    fn rows_from_last(&self) -> impl Iterator<Item = (u32, Range<usize>)> + '_ {
         let mut end = self.referrers.len();
         self.degrees.iter().rev().map(move |&(number, degree)| {
             let row = end - degree as usize..end;
             end = row.start;
-            (number, &self.referrers[row])
+            (number, row)
         })
     }
 }
@@ -77,6 +91,8 @@ impl Later {
 /// What the referrers of numbers are read from.
 struct Reading<'a> {
     retaining: &'a Retaining<'a>,
+    /// All referrers as slices, where none is left out.
+    sources: Option<Rows<'a>>,
     numbers: &'a [u32],
     objects: &'a [u32],
     roots: &'a Marks,
@@ -87,19 +103,45 @@ impl Reading<'_> {
     /// larger numbers.
     fn piece(&self, first: usize, parents: &mut [[u32; 2]]) -> Later {
         let mut later = Later::default();
-        for (own, [_, least]) in (first..).zip(parents).skip(usize::from(first == 0)) {
-            let object = ObjectId(self.objects[own]);
-            let sources = self.retaining.graph.reverse().row(object);
-            if self.roots.has(object) {
-                *least = 0;
-            } else if sources.first() != sources.last() {
-                // where there is only one referrer, the search came from it
-                let start = later.referrers.len();
-                *least = self.least_referrer(object, number(own), *least, &mut later.referrers);
-                later.close_row(number(own), start);
+        for (place, parents) in parents.chunks_mut(ROWS_AHEAD).enumerate() {
+            let first = first + place * ROWS_AHEAD;
+            // the first number is the virtual root's, which is no object
+            self.look_ahead(first.max(1)..first + parents.len());
+            for (own, [_, least]) in (first..).zip(parents).skip(usize::from(first == 0)) {
+                let object = ObjectId(self.objects[own]);
+                let sources = self.row(object);
+                if self.roots.has(object) {
+                    *least = 0;
+                } else if sources.first() != sources.last() {
+                    // where there is only one referrer, the search came from it
+                    let start = later.referrers.len();
+                    *least = match self.sources {
+                        Some(_) => self.least_of(sources, number(own), *least, &mut later.referrers),
+                        None => self.least_referrer(object, number(own), *least, &mut later.referrers),
+                    };
+                    later.close_row(number(own), start);
+                }
             }
         }
         later
+    }
+
+    #[inline]
+    fn row(&self, object: ObjectId) -> &[u32] {
+        match self.sources {
+            Some(sources) => sources.row(object),
+            None => self.retaining.graph.reverse().row(object),
+        }
+    }
+
+    /// Reads where the numbers of the referrers of some numbers stand, so that the memory fetches all of them at once.
+    #[inline]
+    fn look_ahead(&self, numbers: Range<usize>) {
+        let Some(sources) = self.sources else { return };
+        let objects = &self.objects[numbers];
+        let rows = objects.iter().map(|&object| sources.row(ObjectId(object)));
+        let ends = rows.fold(0, |all, row| all ^ row.first().unwrap_or(&0) ^ row.last().unwrap_or(&0));
+        std::hint::black_box(ends);
     }
 
     /// The least of `bound` and the referrers with smaller numbers than `own`, the object's; the others go to `later`.
@@ -110,6 +152,25 @@ impl Reading<'_> {
                 0 => {}
                 referrer if referrer > own => later.push(referrer),
                 referrer => least = referrer.min(least),
+            }
+        }
+        least
+    }
+
+    /// The same where all of `sources` count.
+    #[inline]
+    fn least_of(&self, sources: &[u32], own: u32, bound: u32, later: &mut Vec<u32>) -> u32 {
+        let mut least = bound;
+        let mut previous = None;
+        for &source in sources {
+            let referrer = self.numbers[source as usize];
+            if referrer > own {
+                if previous.replace(source) != Some(source) {
+                    later.push(referrer);
+                }
+            } else {
+                // 0 is what no root reaches
+                least = least.min(if referrer == 0 { least } else { referrer });
             }
         }
         least
@@ -129,6 +190,14 @@ struct Forest<'a> {
 }
 
 impl Forest<'_> {
+    /// Reads the links of some numbers and of their ancestors, so that the memory fetches all of them at once and not one
+    /// after the other.
+    #[inline]
+    fn look_ahead(&self, numbers: &[u32]) {
+        let above = |&number: &u32| self.links[self.links[number as usize][0] as usize][0];
+        std::hint::black_box(numbers.iter().fold(0, |all, number| all ^ above(number)));
+    }
+
     /// The least semidominator of `number` and its ancestors that are larger than `limit`. All calls with one limit follow
     /// those with larger limits.
     #[inline]

@@ -31,11 +31,18 @@ pub(super) fn retained_sizes(graph: &HeapGraph, objects: &[u32], dominators: &[u
 
 /// Gives each row but the first the size of its object. Returns those that are wider than that, by row.
 fn own_sizes(graph: &HeapGraph, objects: &[u32], narrow: &mut [u32]) -> Vec<(usize, u64)> {
+    let plain = graph.plain_sizes();
     let pieces = narrow.par_chunks_mut(PIECE).zip(objects.par_chunks(PIECE)).enumerate();
     let wide = pieces.flat_map_iter(|(piece, (narrow, objects))| {
         let mut wide = Vec::new();
         let rows = (piece * PIECE..).zip(narrow.iter_mut().zip(objects));
         for (row, (narrow, &object)) in rows.skip(usize::from(piece == 0)) {
+            if let Some(plain) = plain
+                && plain[object as usize] != u32::MAX
+            {
+                *narrow = plain[object as usize];
+                continue;
+            }
             let object = ObjectId(object);
             let size = graph.shallow_size(object).saturating_add(graph.external_size(object));
             match u32::try_from(size) {

@@ -97,11 +97,7 @@ impl ObjectTable {
         };
         row[DEGREE] += u32::try_from(targets.len()).unwrap_or(u32::MAX);
         if self.wide.is_none() {
-            let encoded = {
-                let pages = &mut self.pages;
-                self.targets.try_extend(targets.len(), targets.iter().map(|&target| pages.code(target)))
-            };
-            if encoded {
+            if self.pages.append_codes(targets, &mut self.targets) {
                 return;
             }
             self.widen();

@@ -1,0 +1,231 @@
+//! Numbers whose neighbours are near each other, as they stand in an index: offsets, places, distances.
+
+use std::io;
+
+use bytemuck::Pod;
+
+use super::column::Column;
+use super::index::{Index, IndexWriter, Unusable};
+
+/// Rows of a group.
+const GROUP: usize = 32;
+/// Set in the word of a group whose numbers stand in the wide section.
+const IS_WIDE: u64 = 1 << 63;
+
+/// Numbers by row: n of them in one or two bytes each, with a word of eight bytes for each 32 rows. The word is the least
+/// number of its rows, to which what stands at a row is added; or, with its highest bit set, where the numbers of the group
+/// start among those that are kept whole.
+#[derive(Debug)]
+pub struct Grouped<T: Pod + Send + Sync> {
+    near: Column<T>,
+    words: Column<u64>,
+    wide: Column<u64>,
+}
+
+/// The names of the sections: what is added, words, whole numbers.
+pub type SectionNames = [&'static str; 3];
+
+impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
+    /// Groups `length` numbers, of which `get` gives that of each row, and appends them to an index.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn store(
+        writer: &mut IndexWriter,
+        [near, words, wide]: SectionNames,
+        length: usize,
+        get: impl Fn(usize) -> u64,
+    ) -> io::Result<()> {
+        let mut grouped = Self {
+            near: Column::with_capacity(length),
+            words: Column::with_capacity(length.div_ceil(GROUP)),
+            wide: Column::new(),
+        };
+        let mut group = Vec::with_capacity(GROUP);
+        for start in (0..length).step_by(GROUP) {
+            group.clear();
+            group.extend((start..length.min(start + GROUP)).map(&get));
+            grouped.push(&group);
+        }
+        writer.section(near, &grouped.near)?;
+        writer.section(words, &grouped.words)?;
+        writer.section(wide, &grouped.wide)
+    }
+
+    fn push(&mut self, group: &[u64]) {
+        let least = group.iter().copied().min().unwrap_or(0);
+        let most = group.iter().copied().max().unwrap_or(0);
+        if least < IS_WIDE && T::try_from(most - least).is_ok() {
+            self.words.push(least);
+            let distance = |&number: &u64| T::try_from(number - least).unwrap_or_else(|_| T::zeroed());
+            group.iter().for_each(|number| self.near.push(distance(number)));
+        } else {
+            self.words.push(IS_WIDE | self.wide.len() as u64);
+            group.iter().for_each(|_| self.near.push(T::zeroed()));
+            self.wide.extend_from_slice(group);
+        }
+    }
+
+    /// `length` numbers of an index.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when they are not there.
+    pub fn restore(index: &Index, length: usize, [near, words, wide]: SectionNames) -> Result<Self, Unusable> {
+        let whole = index.bytes_of(wide).ok_or(Unusable::Damaged)? / size_of::<u64>();
+        Ok(Self {
+            near: index.column(near, length, |_| true)?,
+            words: index.column(words, length.div_ceil(GROUP), |_| true)?,
+            wide: index.column(wide, whole, |_| true)?,
+        })
+    }
+
+    /// The same, of numbers that ascend from 0 on, up to `last`: what each group begins with is looked at now, the rest by
+    /// [`Grouped::get_ascending`].
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when they are not there, or do not ascend.
+    pub fn restore_ascending(
+        index: &Index,
+        length: usize,
+        names @ [near, ..]: SectionNames,
+        last: u64,
+    ) -> Result<Self, Unusable> {
+        let near = index.column(near, length, |block| block.values.chunks(GROUP).all(<[T]>::is_sorted))?;
+        let grouped = Self { near, ..Self::restore(index, length, names)? };
+        let mut end = 0;
+        for (group, &word) in grouped.words.iter().enumerate() {
+            let whole = [word];
+            let numbers = if word & IS_WIDE == 0 {
+                &whole[..]
+            } else {
+                let rows = GROUP.min(length - group * GROUP);
+                let start = usize::try_from(word & !IS_WIDE).map_err(|_| Unusable::Damaged)?;
+                let range = start..start.checked_add(rows).ok_or(Unusable::Damaged)?;
+                grouped.wide[..].get(range).ok_or(Unusable::Damaged)?
+            };
+            let starts_well = numbers.first().is_some_and(|&first| if group == 0 { first == 0 } else { first >= end });
+            if !starts_well || !numbers.is_sorted() {
+                return Err(Unusable::Damaged);
+            }
+            end = numbers.last().copied().unwrap_or(end);
+        }
+        (end <= last).then_some(grouped).ok_or(Unusable::Damaged)
+    }
+
+    /// The number in `row` of those that ascend up to `last`. Gives up where it is larger than what the next group begins
+    /// with: numbers of different rows are then in order whichever of them are looked at.
+    #[inline]
+    pub fn get_ascending(&self, row: usize, last: u64) -> u64 {
+        let number = self.get(row);
+        let next = (row / GROUP + 1) * GROUP;
+        let limit = if next < self.len() { self.first_of(next / GROUP) } else { last };
+        self.words.fits(|| number <= limit);
+        number
+    }
+
+    /// The least number of a group.
+    fn first_of(&self, group: usize) -> u64 {
+        match self.words.get(group) {
+            word if word & IS_WIDE == 0 => word,
+            _ => self.get(group * GROUP),
+        }
+    }
+
+    /// The number in `row`. Whoever asks checks whether it can be one.
+    #[inline]
+    pub fn get(&self, row: usize) -> u64 {
+        let word = self.words.get(row / GROUP);
+        if word & IS_WIDE == 0 {
+            return word + self.near.get(row).into();
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "too large a place is in no section either way")]
+        let place = (word & !IS_WIDE) as usize;
+        self.wide.get(place.saturating_add(row % GROUP))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.near.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Looks at all of them, so that an index from which they come is known to be damaged if it is.
+    pub fn check(&self) {
+        self.near.check();
+        self.words.check();
+        self.wide.check();
+    }
+}
+
+/// Numbers of four bytes by row, which are grouped in an index.
+#[derive(Debug)]
+pub enum Numbers {
+    /// As they were computed.
+    Plain(Column<u32>),
+    /// In an index.
+    Grouped(Grouped<u8>),
+}
+
+impl Numbers {
+    /// The number in `row`.
+    #[inline]
+    pub fn get(&self, row: usize) -> u32 {
+        match self {
+            Self::Plain(numbers) => numbers.get(row),
+            Self::Grouped(numbers) => u32::try_from(numbers.get(row)).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Plain(numbers) => numbers.len(),
+            Self::Grouped(numbers) => numbers.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them in order.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.len()).map(|row| self.get(row))
+    }
+
+    /// Looks at all of them, so that an index from which they come is known to be damaged if it is.
+    pub fn check(&self) {
+        if let Self::Grouped(numbers) = self {
+            numbers.check();
+        }
+    }
+
+    /// Appends them to an index.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn store(&self, writer: &mut IndexWriter, names: SectionNames) -> io::Result<()> {
+        Grouped::<u8>::store(writer, names, self.len(), |row| self.get(row).into())
+    }
+
+    /// `length` numbers of an index.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] when they are not there.
+    pub fn restore(index: &Index, length: usize, names: SectionNames) -> Result<Self, Unusable> {
+        Grouped::restore(index, length, names).map(Self::Grouped)
+    }
+}
+
+impl PartialEq for Numbers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Numbers {}

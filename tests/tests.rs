@@ -12,3 +12,4 @@ mod format;
 mod graph;
 mod layers;
 mod present;
+mod redact;

@@ -1,0 +1,127 @@
+//! Where we and the process meet: a directory that both see, whatever mount namespace the process is in, with the scripts
+//! for it and two named pipes back. Nothing of the dump touches the process's disk.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use super::process::{Process, Status};
+
+/// Directories that are tried, as the process sees them.
+const PLACES: [&str; 4] = ["/tmp", "/dev/shm", "/var/tmp", "/run"];
+
+/// The directory; it goes when this is dropped.
+#[derive(Debug)]
+pub struct Meeting {
+    /// As we see it.
+    ours: PathBuf,
+    /// As the process sees it.
+    theirs: String,
+}
+
+/// The pipes from the process.
+#[derive(Debug)]
+pub struct Pipes {
+    /// The dump comes through here.
+    pub dump: File,
+    /// What becomes of it, a line each.
+    pub words: File,
+}
+
+impl Meeting {
+    /// Makes the directory for a process, with the agent in it.
+    ///
+    /// # Errors
+    /// The process has no directory that can be written to.
+    pub fn with(process: Process, status: &Status, agent: &str) -> io::Result<(Self, Pipes)> {
+        let root = process.file("root");
+        let name = format!(".retainers-{}-{}", std::process::id(), process.0);
+        let mut failed = io::Error::from(io::ErrorKind::NotFound);
+        for place in PLACES {
+            let theirs = format!("{place}/{name}");
+            let ours = root.join(theirs.trim_start_matches('/'));
+            match furnish(&ours, status, agent) {
+                Ok(pipes) => return Ok((Self { ours, theirs }, pipes)),
+                Err(error) => {
+                    // half of it may be there
+                    let _ = fs::remove_dir_all(&ours);
+                    failed = error;
+                }
+            }
+        }
+        Err(failed)
+    }
+
+    /// Writes the script that starts a capture, and returns its path as the process sees it. `frames` is how many frames of
+    /// Python below it are ours.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn script(&self, values: bool, fork: bool, frames: u32) -> io::Result<String> {
+        let word = |value: bool| if value { "True" } else { "False" };
+        let text = include_str!("../../python/start_from_outside.py")
+            .replace("DIRECTORY", &serde_json::Value::from(self.theirs.as_str()).to_string())
+            .replace("VALUES", word(values))
+            .replace("FORK", word(fork))
+            .replace("FRAMES", &frames.to_string());
+        // written where it stands: the process owns it already
+        fs::write(self.ours.join("start.py"), text)?;
+        Ok(format!("{}/start.py", self.theirs))
+    }
+
+    /// Whether the process has taken the request up.
+    pub fn is_taken_up(&self) -> bool {
+        !self.ours.join("ticket").exists()
+    }
+
+    /// Takes the request back; whether that came in time.
+    pub fn take_back(&self) -> bool {
+        fs::remove_file(self.ours.join("ticket")).is_ok()
+    }
+}
+
+impl Drop for Meeting {
+    fn drop(&mut self) {
+        // whoever made the process's directory unwritable meanwhile keeps what is in it
+        let _ = fs::remove_dir_all(&self.ours);
+    }
+}
+
+fn furnish(directory: &Path, status: &Status, agent: &str) -> io::Result<Pipes> {
+    fs::create_dir(directory)?;
+    fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+    for (name, text) in [("agent.py", agent), ("start.py", ""), ("ticket", "")] {
+        let path = directory.join(name);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(text.as_bytes())?;
+        give(&path, status)?;
+    }
+    let pipes =
+        Pipes { dump: pipe(&directory.join("dump"), status)?, words: pipe(&directory.join("words"), status)? };
+    give(directory, status)?;
+    Ok(pipes)
+}
+
+/// Makes a named pipe, and opens it for reading without waiting for a writer.
+fn pipe(path: &Path, status: &Status) -> io::Result<File> {
+    mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    let reading = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    give(path, status)?;
+    Ok(reading)
+}
+
+/// Gives a file to the user of the process.
+fn give(path: &Path, status: &Status) -> io::Result<()> {
+    let own = fs::symlink_metadata(path)?;
+    if (std::os::unix::fs::MetadataExt::uid(&own), std::os::unix::fs::MetadataExt::gid(&own))
+        == (status.user, status.group)
+    {
+        return Ok(());
+    }
+    chown(path, Some(status.user), Some(status.group))
+}

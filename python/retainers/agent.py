@@ -288,6 +288,8 @@ class Describer:
         self.secrets, self.secret_ids = capture.secrets, capture.secret_ids
         #: Addresses of dictionaries of attributes, whose keys are names rather than data; noted as their owners are met.
         self.namespaces = set(capture.namespaces)
+        #: How many objects were marked as immortal here, rather than by their reference count.
+        self.immortals = 0
         self.plans = {}
         self.keys = {}
         self.reports_dicts = capture.reports_dicts
@@ -297,7 +299,7 @@ class Describer:
     def describe(self, obj):
         """`(type, size, targets, edges, tail, weak)` of an object.
 
-        `type` is a JSON string; `size` bytes, the header of the garbage collector included; `targets` the objects that it
+        `type` is the JSON text `,"type":"…","size":`; `size` bytes, the header of the garbage collector included; `targets` the objects that it
         holds, as often as it does; `edges` their names, JSON strings or `null` joined by commas; `tail` further keys of the
         line, each with a comma in front; `weak` objects that it refers to without holding them, or `None`."""
         head, handler, is_leaf, sizeof = self.plan(type(obj))
@@ -307,7 +309,7 @@ class Describer:
         return head, sizeof(obj), targets, edges, tail, weak
 
     def plan(self, cls):
-        """`(type, handler, is_leaf, sizeof)` for the instances of a type."""
+        """`(head, handler, is_leaf, sizeof)` for the instances of a type; `head` is the text `,"type":"…","size":`."""
         plan = self.plans.get(id(cls))
         if plan is None:
             plan = self.plans[id(cls)] = self._plan(cls)
@@ -346,7 +348,7 @@ class Describer:
         return found
 
     def _plan(self, cls):
-        name = quote(type_name(cls))
+        name = ',"type":%s,"size":' % quote(type_name(cls))
         exact = self.exact.get(id(cls))
         if exact is not None:
             return name, exact[0], exact[1], _getsizeof
@@ -674,7 +676,10 @@ class Describer:
         return _nothing
 
     def _immortal(self):
-        """Marks an object that lives as long as the interpreter."""
+        """Marks a type of the interpreter itself; from 3.12 on its reference count says so."""
+        if sys.version_info >= (3, 12):
+            return ""
+        self.immortals += 1
         return ',"root":"immortal"'
 
     def _module_tail(self, obj):
@@ -1399,6 +1404,7 @@ def walk(capture, describer, write):
         rest, done = done, len(capture.objects)
         _walk_some(_tail_of(capture.objects, rest), 0, capture, describer, write, traced, later, counts)
         done = len(capture.objects)
+    counts[2] += describer.immortals
     return counts
 
 
@@ -1410,12 +1416,13 @@ def _tail_of(objects, start):
 
 
 def _walk_some(source, extra, capture, describer, write, traced, later, counts):
-    objects, seen, blocked, held = capture.objects, capture.seen, capture.blocked, capture.held
-    plans, plan_of = describer.plans, describer.plan
-    namespaces = describer.namespaces
-    immortal = _immortals()
+    """Walks `source`; `extra` is how often the capture itself holds each of its objects beyond `capture.objects`."""
+    objects, seen, blocked = capture.objects, capture.seen, capture.blocked
+    plans, plan_of, namespaces = describer.plans, describer.plan, describer.namespaces
+    held, immortal = capture.held, _immortals()
     append, add = objects.append, seen.add
-    lines, flush_at = [], 4096
+    lines = []
+    line = lines.append
     objects_count = references = immortals = 0
     for obj in [object()]:
         base = _getrefcount(obj) + extra
@@ -1423,51 +1430,47 @@ def _walk_some(source, extra, capture, describer, write, traced, later, counts):
         cls = type(obj)
         count = _getrefcount(obj) - base
         address = id(obj)
-        if later is not None and cls is dict and address not in namespaces:
-            later.append(obj)
-            continue
         plan = plans.get(id(cls))
         if plan is None:
             plan = plan_of(cls)
-        name, handler, is_leaf, sizeof = plan
-        if is_leaf:
-            tail = handler(obj)
-        else:
-            targets, edges, tail, weak = handler(obj)
-            addresses = list(map(id, targets))
-            if not blocked.isdisjoint(addresses):
-                targets, addresses, edges, tail = _without_own(targets, edges, tail, blocked, obj)
-            for place, address_of in enumerate(addresses):
-                if address_of not in seen:
-                    add(address_of)
-                    append(targets[place])
-            if weak:
-                weak = [target for target in weak if id(target) not in blocked]
-                tail += ',"weak":%s' % list(map(id, weak))
-                for target in weak:
-                    capture.add(target)
-                target = None
-            references += len(addresses)
-            targets = weak = None
+        head, handler, is_leaf, sizeof = plan
+        # None and the small integers, or a count that the capture itself has raised
         if count >= IMMORTAL or address in immortal:
-            if '"root":' not in tail:
-                tail += ',"root":"immortal"'
-            count = ""
-        else:
-            if address in held:
-                count -= held[address]
-            count = ',"rc":%d' % count
-        if '"root":' in tail:
+            end = ',"root":"immortal"}\n'
             immortals += 1
-        if traced is not None:
-            tail += traced(obj)
-        if is_leaf:
-            lines.append('{"address":%d,"type":%s,"size":%d,"refs":[]%s%s}\n' % (address, name, sizeof(obj), tail, count))
+        elif address in held:
+            end = f',"rc":{count - held[address]}}}\n'
         else:
-            lines.append('{"address":%d,"type":%s,"size":%d,"refs":%s,"edges":[%s]%s%s}\n'
-                         % (address, name, sizeof(obj), addresses, edges, tail, count))
+            end = f',"rc":{count}}}\n'
+        if traced is not None:
+            end = traced(obj) + end
+        if is_leaf:
+            line(f'{{"address":{address}{head}{sizeof(obj)},"refs":[]{handler(obj)}{end}')
+            objects_count += 1
+            continue
+        if later is not None and cls is dict and address not in namespaces:
+            later.append(obj)
+            immortals -= count >= IMMORTAL
+            continue
+        targets, edges, tail, weak = handler(obj)
+        addresses = list(map(id, targets))
+        if not blocked.isdisjoint(addresses):
+            targets, addresses, edges = _without_own(targets, edges, blocked, obj)
+        for place, target in enumerate(addresses):
+            if target not in seen:
+                add(target)
+                append(targets[place])
+        if weak:
+            weak = [target for target in weak if id(target) not in blocked]
+            tail += f',"weak":{list(map(id, weak))}'
+            for target in weak:
+                capture.add(target)
+            target = None
+        references += len(addresses)
+        targets = weak = None
+        line(f'{{"address":{address}{head}{sizeof(obj)},"refs":{addresses},"edges":[{edges}]{tail}{end}')
         objects_count += 1
-        if len(lines) >= flush_at:
+        if len(lines) > 4000:
             write("".join(lines))
             lines.clear()
     write("".join(lines))
@@ -1476,7 +1479,7 @@ def _walk_some(source, extra, capture, describer, write, traced, later, counts):
     counts[2] += immortals
 
 
-def _without_own(targets, edges, tail, blocked, obj):
+def _without_own(targets, edges, blocked, obj):
     """The references of an object less those to the capture itself; of a dictionary, their keys as well."""
     targets, edges = list(targets), _split_edges(edges)
     kept = [id(target) not in blocked for target in targets]
@@ -1485,7 +1488,7 @@ def _without_own(targets, edges, tail, blocked, obj):
         kept = kept[:half] + kept[:half]
     targets = [target for target, keep in zip(targets, kept) if keep]
     edges = [edge for edge, keep in zip(edges, kept) if keep]
-    return targets, list(map(id, targets)), ",".join(edges), tail
+    return targets, list(map(id, targets)), ",".join(edges)
 
 
 def _split_edges(edges):

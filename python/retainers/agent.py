@@ -1024,14 +1024,17 @@ def _object_columns(array, obj, dtype):
 class Before:
     """What only the live process can tell, noted before it forks; its containers are the capture's own."""
 
-    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "time", "pid")
+    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "time", "pid", "caller")
 
-    def __init__(self):
+    def __init__(self, job):
+        self.caller = job.caller
         self.time = time.gmtime()
         self.pid = os.getpid()
         self.rss = _resident()
         self.frames = _foreign_frames()
         self.exceptions = _handled_exceptions()
+        if job.exception is not None:
+            self.exceptions.append((_get_ident(), job.exception))
         # a fork takes the other threads away, and with them what they stored in `threading.local`
         self.thread_dicts = _thread_dicts() if len(self.frames) > 1 else []
         self.threads = _thread_names()
@@ -1070,8 +1073,8 @@ def _is_own_frame(frame):
     if namespace is globals():
         return True
     package = __name__.rpartition(".")[0]
-    name = namespace.get("__name__") if type(namespace) is dict else None
-    return bool(package) and type(name) is str and (name == package or name.startswith(package + "."))
+    name = namespace.get("__package__") if type(namespace) is dict else None
+    return bool(package) and type(name) is str and name == package
 
 
 def _resident():
@@ -1148,7 +1151,7 @@ class Capture:
     reference count less one, and less what the loop itself holds, is that of the program.
     """
 
-    def __init__(self, objects, before, values, forked):
+    def __init__(self, objects, before, values, forked, hooks=()):
         own_containers = before.containers()
         self.values = values
         self.forked = forked
@@ -1174,7 +1177,7 @@ class Capture:
         self._exceptions(before)
         self._thread_locals(before)
         self._context(before)
-        self._hooks()
+        self._hooks(hooks)
         self._tasks()
         self._not_seen(before)
 
@@ -1203,10 +1206,15 @@ class Capture:
     def _frames(self, before):
         for ident, frame in before.frames:
             thread = before.threads.get(ident) or "thread %d" % ident
+            kind = before.caller if ident == _get_ident() else "frame"
             while frame is not None:
-                if id(frame.f_globals) not in self.blocked:
+                if _is_own_frame(frame):
+                    self.blocked.add(id(frame))
+                    self.blocked.add(id(frame.f_globals))
+                else:
                     name = getattr(frame.f_code, _CODE_NAME)
-                    self.root("frame", name if self.values else "%s (%s)" % (name, _short_place(frame)), frame, thread)
+                    self.root(kind, name if self.values else "%s (%s)" % (name, _short_place(frame)), frame, thread)
+                    kind = "frame"
                 frame = frame.f_back
         del before.frames[:]
 
@@ -1233,7 +1241,7 @@ class Capture:
             self.root("context", name, value)
         del before.context[:]
 
-    def _hooks(self):
+    def _hooks(self, hooks):
         getsignal, names = _loaded("_signal", "getsignal"), {}
         if getsignal is not None:
             for name, number in list(_MODULE_DICT(sys.modules["_signal"]).items()):
@@ -1246,10 +1254,9 @@ class Capture:
                     continue
                 if handler is not None and type(handler) is not int and type(type(handler)) is type and not _is_enum(handler):
                     self.root("signal", name, handler)
-        for name in ("gettrace", "getprofile"):
-            found = getattr(sys, name)()
+        for name, found in hooks:
             if found is not None:
-                self.root("hook", "sys." + name[3:], found)
+                self.root("hook", name, found)
         if hasattr(sys, "get_asyncgen_hooks"):
             for found, name in zip(sys.get_asyncgen_hooks(), ("firstiter", "finalizer")):
                 if found is not None:
@@ -1611,10 +1618,10 @@ def _zstd_of_pyzstd():
     return start
 
 
-def capture(write, before, values, forked, core=None):
+def capture(write, before, values, forked, core=None, hooks=()):
     """Writes the whole dump through `write`; `(objects, references, roots)` as counts."""
     objects = gc.get_objects()
-    capture = Capture(objects, before, values, forked)
+    capture = Capture(objects, before, values, forked, hooks)
     del objects
     write(_header(before, values))
     describer = Describer(capture)
@@ -1649,7 +1656,7 @@ def _header(before, values):
 
 # ------------------------------------------------------------------------------------------------------------------ dump
 
-def dump(target, *, values=True, fork=None, wait=True, timeout=None, core=None):
+def dump(target, *, values=True, fork=None, wait=True, timeout=None, core=None, caller="frame", exception=None):
     """Writes a heap dump of this process.
 
     `target` is a path, or a file that is open for writing bytes. A path that ends in `.gz` or `.zst` is compressed where the
@@ -1658,25 +1665,28 @@ def dump(target, *, values=True, fork=None, wait=True, timeout=None, core=None):
     `values=False` writes no data of the program: no text, no number, no key of a dictionary, no command line.
     `fork` says who writes: a forked child while the program goes on (the default on Linux), or this process itself, which
     then stands still. `wait=False` returns a `Running` at once (paths and a fork only). `timeout` in seconds ends a child
-    that takes longer. `core` may be the walk of a native core.
+    that takes longer. `core` is the walk of a native core, or `False` for none; without it, the one that the package has.
+    `caller` is the kind of root that the calling frame is written as, and `exception` one that nobody handles any more but
+    whose traceback is of interest.
 
     Returns a `Dump`. Raises `CaptureError` with the words of the capturing process when the dump could not be written,
     `OSError` when the target cannot be opened.
     """
     if fork is None:
         fork = sys.platform.startswith("linux") and hasattr(os, "fork")
+    core = _package_core() if core is None else core or None
     if hasattr(target, "write"):
         if not wait:
             raise ValueError("`wait=False` needs a path")
-        return _dump_to_file(target, values, fork, timeout, core)
+        return _dump_to_file(target, _Job(None, values, fork, None, core, caller, exception), timeout)
     path = os.fspath(target)
     path = os.fsdecode(path) if type(path) is bytes else path
-    job = _Job(path, values, fork, _compressor(path), core)
+    job = _Job(path, values, fork, _compressor(path), core, caller, exception)
     job.open()
     start = time.monotonic()
     if not fork:
         try:
-            counts = job(Before())
+            counts = job(Before(job))
         except OSError as error:
             raise CaptureError("%s: %s" % (path, error)) from error
         seconds = time.monotonic() - start
@@ -1687,6 +1697,18 @@ def dump(target, *, values=True, fork=None, wait=True, timeout=None, core=None):
     finally:
         os.close(job.descriptor)
     return running.result(timeout) if wait else running
+
+
+def _package_core():
+    """The walk of the package's native core; `None` where there is none, or where this file stands alone."""
+    package = __name__.rpartition(".")[0]
+    native = sys.modules.get(package + "._native") if package else None
+    if native is None and package:
+        try:
+            from . import _native as native
+        except ImportError:
+            return None
+    return native.walk if native is not None and native.available() else None
 
 
 _numbers = [0]
@@ -1702,11 +1724,12 @@ class _Job:
 
     A class, since the variables of closures would be found in the heap."""
 
-    __slots__ = ("path", "partial", "descriptor", "values", "forked", "compressor", "core")
+    __slots__ = ("path", "partial", "descriptor", "values", "forked", "compressor", "core", "caller", "exception")
 
-    def __init__(self, path, values, forked, compressor, core):
+    def __init__(self, path, values, forked, compressor, core, caller, exception):
         self.path, self.values, self.forked = path, values, forked
         self.compressor, self.core = compressor, core
+        self.caller, self.exception = caller, exception
         self.partial = self.descriptor = None
 
     def open(self):
@@ -1719,7 +1742,7 @@ class _Job:
         """Writes the dump; `(objects, references, roots, bytes)`. Removes the file when that fails."""
         try:
             try:
-                counts = _write_all(self, before, self.values, self.forked, self.compressor, self.core)
+                counts = _write_all(self, self, before)
             finally:
                 if not self.forked:
                     os.close(self.descriptor)
@@ -1737,10 +1760,10 @@ class _Job:
             data = data[os.write(self.descriptor, data):]
 
 
-def _write_all(file, before, values, forked, compressor, core):
-    writer = Writer(file, compressor)
-    with _Quiet(forked):
-        counts = capture(writer, before, values, forked, core)
+def _write_all(job, file, before):
+    writer = Writer(file, job.compressor)
+    with _Quiet(job.forked) as quiet:
+        counts = capture(writer, before, job.values, job.forked, job.core, quiet.hooks())
     writer.close()
     return counts + (writer.bytes,)
 
@@ -1763,27 +1786,38 @@ class _Quiet:
     def __enter__(self):
         self.collects = gc.isenabled()
         gc.disable()
+        self.trace, self.profile = sys.gettrace(), sys.getprofile()
+        sys.settrace(None)
+        sys.setprofile(None)
         if self.forked and hasattr(gc, "unfreeze"):
             gc.unfreeze()
 
+        return self
+
+    def hooks(self):
+        """`(name, function)` of what was silenced; the functions are the program's."""
+        return (("sys.trace", self.trace), ("sys.profile", self.profile))
+
     def __exit__(self, *error):
+        if self.forked:
+            return
+        sys.setprofile(self.profile)
+        sys.settrace(self.trace)
         if self.collects:
             gc.enable()
 
 
-def _dump_to_file(file, values, fork, timeout, core):
+def _dump_to_file(file, job, timeout):
     """Writes the dump into an open file; of a forked child, through a pipe."""
     name = file.name if type(file).__module__ == "_io" and hasattr(file, "name") else None
-    compressor = _compressor(name) if type(name) is str else None
+    job.compressor = _compressor(name) if type(name) is str else None
     start = time.monotonic()
-    if not fork:
-        before = Before()
-        counts = _write_all(file, before, values, False, compressor, core)
+    if not job.forked:
+        counts = _write_all(job, file, Before(job))
         seconds = time.monotonic() - start
         return Dump(None, counts, seconds, seconds)
     reading, writing = os.pipe()
     running = Running(None, None, start)
-    job = _Job(None, values, True, compressor, core)
     job.descriptor = writing
     try:
         running.start(job, writing)
@@ -1828,19 +1862,23 @@ class Running:
         self.pid = self.pipe = self.pause = self.status = None
         self.said = b""
 
-    def start(self, work, keep):
-        """Forks; the child calls `work(before)`, tells its counts or its error through a pipe, and exits without any of the
+    def start(self, job, keep):
+        """Forks; the child does the job, tells its counts or its error through a pipe, and exits without any of the
         program's own exit handlers. `keep` is the one descriptor that it needs besides."""
         reading, writing = os.pipe()
         _collect_ended()
         masked = _mask_signals()
         try:
             start = time.monotonic()
-            before = Before()
-            with _NoForkWarning():
-                pid = os.fork()
+            before = Before(job)
+            _forking.append(True)
+            try:
+                with _NoForkWarning():
+                    pid = os.fork()
+            finally:
+                _forking.pop()
             if pid == 0:
-                _in_child(work, before, writing, keep)
+                _in_child(job, before, writing, keep)
             self.pause = time.monotonic() - start
             before.clear()
         except BaseException:
@@ -1921,6 +1959,12 @@ class Running:
 
 #: Children that nobody has waited for yet.
 _running = []
+_forking = []
+
+
+def is_forking():
+    """Whether the fork that is going on is one of ours: the child writes a dump and does nothing else."""
+    return bool(_forking)
 
 
 def _collect_ended():
@@ -1929,15 +1973,23 @@ def _collect_ended():
         running.poll()
 
 
-def _in_child(work, before, pipe, keep):
+def _lift_memory_limit():
+    """Raises the limit of the address space as far as it goes: what ran out of memory needs some more to say why."""
+    setrlimit, getrlimit = _loaded("resource", "setrlimit"), _loaded("resource", "getrlimit")
+    if setrlimit is not None:
+        kind = _loaded("resource", "RLIMIT_AS")
+        hard = getrlimit(kind)[1]
+        setrlimit(kind, (hard, hard))
+
+
+def _in_child(job, before, pipe, keep):
     """The life of the child. Never returns, never raises."""
     status = 1
     try:
-        sys.settrace(None)
-        sys.setprofile(None)
+        _lift_memory_limit()
         _close_descriptors({0, 1, 2, pipe, keep})
         try:
-            said = "done %d %d %d %d" % work(before)
+            said = "done %d %d %d %d" % job(before)
             status = 0
         except BaseException as error:
             said = "error " + _error_text(error)

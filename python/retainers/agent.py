@@ -39,13 +39,25 @@ _getsizeof = sys.getsizeof
 _getrefcount = sys.getrefcount
 
 # Ways to ask built-in types without running anybody's code.
-_MRO = type.__dict__["__mro__"].__get__
-_TYPE_DICT = type.__dict__["__dict__"].__get__
+_type_mro = type.__dict__["__mro__"].__get__
+_type_dict = type.__dict__["__dict__"].__get__
 _FLAGS = type.__dict__["__flags__"].__get__
 _QUALNAME = type.__dict__["__qualname__"].__get__
 _MODULE = type.__dict__["__module__"].__get__
 _DICTOFFSET = type.__dict__["__dictoffset__"].__get__
 _HEAP_TYPE = 1 << 9
+
+
+def _MRO(cls):
+    """The classes that a class derives from, itself first; some types of C code were never made ready and have none."""
+    return _type_mro(cls) or (cls, object)
+
+
+def _TYPE_DICT(cls):
+    """The namespace of a class, read-only."""
+    return _type_dict(cls) or {}
+
+
 _HAS_GC = 1 << 14
 
 
@@ -132,6 +144,7 @@ _SLOT_WRAPPER = _TYPES["wrapper_descriptor"]
 _METHOD_DESCRIPTOR = _TYPES["method_descriptor"]
 _METHOD = _TYPES["method"]
 _METHOD_SELF = _METHOD.__dict__["__self__"].__get__
+_METHOD_FUNCTION = _METHOD.__dict__["__func__"].__get__
 _CELL_CONTENTS = _CELL.__dict__["cell_contents"].__get__
 _CODE_NAME = "co_qualname" if "co_qualname" in _CODE.__dict__ else "co_name"
 _MODULE_DICT = _MODULE_TYPE.__dict__["__dict__"].__get__
@@ -511,7 +524,7 @@ class Describer:
                     namespaces.add(id(attributes))
                 if id(referents[1]) == class_id:
                     return referents, '"__dict__","__class__"', "", None
-            elif count == len(attributes) + 1 and id(referents[-1]) == class_id:
+            elif type(attributes) is dict and count == len(attributes) + 1 and id(referents[-1]) == class_id:
                 try:
                     shape = "\0".join(attributes)
                 except TypeError:
@@ -625,9 +638,11 @@ class Describer:
         return read_names
 
     def _read_dict(self, attributes, obj, expected, referents):
-        if type(attributes) is not dict:
-            return
         exists = any(referent is attributes for referent in referents)
+        if type(attributes) is not dict:
+            if exists:
+                expected.likely(attributes, '"__dict__"')
+            return
         if not exists and not self.reports_dicts and id(attributes) in self.tracked:
             exists = True
             expected.certain(attributes, '"__dict__"')
@@ -729,7 +744,10 @@ class Describer:
 
     def parts_of_type(self, obj, expected, referents):
         certain = expected.likely if referents else expected.certain
-        namespace = _get_referents(_TYPE_DICT(obj))[0]
+        proxy = _type_dict(obj)
+        if proxy is None:
+            return
+        namespace = _get_referents(proxy)[0]
         self.namespaces.add(id(namespace))
         certain(namespace, '"__dict__"')
         certain(_MRO(obj), '"__mro__"')
@@ -769,6 +787,9 @@ class Describer:
         namespace = _MODULE_DICT(obj)
         self.namespaces.add(id(namespace))
         expected.likely(namespace, '"__dict__"')
+        if self.module_names.get(id(obj)) == "atexit":
+            for referent in referents:
+                expected.likely(referent, '"callbacks[…]"')
 
     def parts_of_frame(self, obj, expected, referents):
         code = obj.f_code
@@ -1178,6 +1199,7 @@ class Capture:
         self._thread_locals(before)
         self._context(before)
         self._hooks(hooks)
+        self._exit_callbacks()
         self._tasks()
         self._not_seen(before)
 
@@ -1265,11 +1287,26 @@ class Capture:
             self.root("garbage", "gc.garbage[%d]" % place, found)
         for place, found in enumerate(gc.callbacks):
             self.root("hook", "gc.callbacks[%d]" % place, found)
+
+    def _exit_callbacks(self):
+        """Callbacks of `atexit`, and how many there are that cannot be told."""
         atexit = sys.modules.get("atexit")
-        if atexit is not None and sys.version_info < (3, 10):
+        if type(atexit) is not _MODULE_TYPE:
+            return
+        count = atexit._ncallbacks()
+        if sys.version_info < (3, 10):
             for found in _get_referents(atexit):
                 if type(found) is not dict:
-                    self.root("atexit", None, found)
+                    self.root("atexit", _function_name(found), found)
+            return
+        found = []
+        if self.forked and count and not _compared_by_program(self.objects):
+            # `unregister` compares every callback with what it is given, and drops what is equal: nothing is
+            atexit.unregister(_Unequal(found))
+            found.reverse()
+        for function in found:
+            self.root("atexit", _function_name(function), function)
+        self.miss("arguments of callbacks of atexit" if len(found) == count else "callbacks of atexit", count)
 
     def _tasks(self):
         """Tasks that a loop is running at this moment; those that wait are held by what will wake them."""
@@ -1287,9 +1324,6 @@ class Capture:
                 self.root("task", type_name(type(task)), task)
 
     def _not_seen(self, before):
-        atexit = sys.modules.get("atexit")
-        if atexit is not None and sys.version_info >= (3, 10):
-            self.miss("callbacks of atexit", atexit._ncallbacks())
         frozen = gc.get_freeze_count()
         if frozen and not self.forked:
             self.miss("objects of the frozen generation are seen only where others lead to them", frozen)
@@ -1304,6 +1338,46 @@ class Capture:
         """Notes what could not be seen."""
         if count > 0:
             self.unseen[what] = self.unseen.get(what, 0) + count
+
+
+class _Unequal:
+    """Equal to nothing; notes what it is compared with."""
+
+    __slots__ = ("found",)
+    __hash__ = None
+
+    def __init__(self, found):
+        self.found = found
+
+    def __eq__(self, other):
+        self.found.append(other)
+        return False
+
+
+#: Modules whose callable objects may be compared: nothing of the program runs.
+_HARMLESS = ("typing", "weakref", "types", "functools", "_weakrefset", "builtins", "abc", "enum")
+
+
+def _compared_by_program(objects):
+    """Whether there is a class of callable objects with an `__eq__` of the program's own."""
+    for cls in objects:
+        if type in _MRO(type(cls)) and _FLAGS(cls) & _HEAP_TYPE:
+            mro = _MRO(cls)
+            if any("__call__" in _TYPE_DICT(base) for base in mro):
+                for base in mro:
+                    found = _TYPE_DICT(base).get("__eq__")
+                    if found is not None:
+                        if type(found) is not _SLOT_WRAPPER and _TYPE_DICT(base).get("__module__") not in _HARMLESS:
+                            return True
+                        break
+    return False
+
+
+def _function_name(function):
+    """The name of a callback where it is a function or a bound method."""
+    if type(function) is _METHOD:
+        function = _METHOD_FUNCTION(function)
+    return function.__qualname__ if type(function) is _FUNCTION else type_name(type(function))
 
 
 def _is_enum(handler):

@@ -5,24 +5,25 @@
 def from_outside(directory, values, fork, frames):
     """Writes the dump into the pipe `dump` in `directory`, and what becomes of it into the pipe `words`, a line each.
 
-    `frames` frames, counted from the caller of this, belong to the capture. With `fork`, a grandchild of the process
+    `frames` frames below those of this namespace belong to the capture, too. With `fork`, a grandchild of the process
     writes: its parent ends at once and is waited for here, so that the process never has a child to look after.
     """
     words = _open_pipe(directory + "/words")
     try:
-        sink = _open_pipe(directory + "/dump")
-        try:
-            start = time.monotonic()
-            before = Before()
-            _leave_out_own_frames(before, sys._getframe(1), frames)
-            if fork:
-                _write_in_grandchild(sink, words, before, values)
-                _say(words, "paused %f" % (time.monotonic() - start))
-            else:
-                _write_and_say(sink, words, before, values, False)
-                _say(words, "paused %f" % (time.monotonic() - start))
-        finally:
-            os.close(sink)
+        job = _Job(None, values, fork, None, None, "frame", None)
+        job.descriptor = _open_pipe(directory + "/dump")
+        start = time.monotonic()
+        before = Before(job)
+        _leave_out_frames(before, frames)
+        if fork:
+            try:
+                _write_in_grandchild(job, words, before)
+            finally:
+                os.close(job.descriptor)
+                before.clear()
+        else:
+            _write_and_say(job, words, before)
+        _say(words, "paused %f" % (time.monotonic() - start))
     except BaseException as error:
         _say(words, "error " + _error_text(error))
     finally:
@@ -43,16 +44,17 @@ def _say(words, line):
         pass
 
 
-def _leave_out_own_frames(before, frame, count):
+def _leave_out_frames(before, count):
     """Has this thread's frames begin with that of the program."""
-    for _ in range(count):
-        frame = frame.f_back if frame is not None else None
     own = _get_ident()
-    before.frames = [(ident, frame if ident == own else other) for ident, other in before.frames]
-    before.frames = [entry for entry in before.frames if entry[1] is not None]
+    for index, (ident, frame) in enumerate(before.frames):
+        for _ in range(count if ident == own else 0):
+            frame = frame.f_back if frame is not None else None
+        before.frames[index] = (ident, frame)
+    before.frames[:] = [entry for entry in before.frames if entry[1] is not None]
 
 
-def _write_in_grandchild(sink, words, before, values):
+def _write_in_grandchild(job, words, before):
     """Returns when a grandchild has been started and its parent has been waited for."""
     active = _loaded("threading", "_active")
     threads = list(active.items()) if type(active) is dict else []
@@ -67,8 +69,8 @@ def _write_in_grandchild(sink, words, before, values):
                         # `threading` drops the other threads from its table after a fork; in the dump they belong there
                         active.update(threads)
                     del threads, active
-                    _become_writer(sink, words)
-                    _write_and_say(sink, words, before, values, True)
+                    _become_writer(job.descriptor, words)
+                    _write_and_say(job, words, before)
             finally:
                 os._exit(0)
         try:
@@ -81,17 +83,15 @@ def _write_in_grandchild(sink, words, before, values):
 
 def _become_writer(sink, words):
     """Lets go of all that the process shares with this fork: its connections, files and output."""
-    sys.settrace(None)
-    sys.setprofile(None)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
+    _lift_memory_limit()
     _close_descriptors({0, 1, 2, sink, words})
 
 
-def _write_and_say(sink, words, before, values, forked):
+def _write_and_say(job, words, before):
     try:
-        counts = _write_all(lambda data: _write_whole(sink, data), before, values, forked, None, None)
-        _say(words, "done %d %d %d %d" % counts)
+        _say(words, "done %d %d %d %d" % job(before))
     except BaseException as error:
         _say(words, "error " + _error_text(error))

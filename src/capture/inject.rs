@@ -114,9 +114,9 @@ struct Entry<'a> {
     is_over: &'a AtomicBool,
 }
 
-/// Frames of Python that are ours below the agent's: the function and the body of the first script, and what gdb runs.
-const FRAMES_OF_REMOTE: u32 = 2;
-const FRAMES_OF_GDB: u32 = 3;
+/// Frames of Python that are ours below those of the scripts: the line that gdb has run.
+const FRAMES_OF_REMOTE: u32 = 0;
+const FRAMES_OF_GDB: u32 = 1;
 
 impl Entry<'_> {
     /// Has the process take the request up; the way that worked.

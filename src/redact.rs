@@ -162,8 +162,7 @@ impl<'a> Redaction<'a> {
         let mut text = Vec::new();
         for line in lines(self.source) {
             text.clear();
-            let redacted =
-                record.read(self.source, line.clone()).and_then(|()| self.redact_record(&record, &mut text));
+            let redacted = record.read(self.source, line.clone()).and_then(|()| self.redact_record(&record, &mut text));
             redacted.map_err(|error| io::Error::other(malformed(error)))?;
             out.write_all(&text)?;
             progress.advance(line.len() as u64 + 1);
@@ -236,13 +235,7 @@ impl<'a> Redaction<'a> {
     }
 
     /// Writes an array of names of references with the keys in them replaced.
-    fn redact_names(
-        &mut self,
-        record: &Record<'a>,
-        key: &[u8],
-        names: &Range<usize>,
-        text: &mut Vec<u8>,
-    ) -> Scan<()> {
+    fn redact_names(&mut self, record: &Record<'a>, key: &[u8], names: &Range<usize>, text: &mut Vec<u8>) -> Scan<()> {
         if record.address.is_some_and(|address| self.namespaces.contains(&address)) {
             text.extend_from_slice(&self.source[names.clone()]);
             return Ok(());
@@ -302,11 +295,7 @@ impl<'a> Redaction<'a> {
     }
 
     /// Visits the strings of an array, as they stand between their quotes; `None` for anything else.
-    fn each_string_of(
-        source: &'a Source,
-        array: Range<usize>,
-        mut string: impl FnMut(Option<&'a [u8]>),
-    ) -> Scan<()> {
+    fn each_string_of(source: &'a Source, array: Range<usize>, mut string: impl FnMut(Option<&'a [u8]>)) -> Scan<()> {
         let mut scanner = Scanner::new(&source[..array.end], array.start);
         if scanner.peek() != Some(b'[') {
             return Ok(());

@@ -5,6 +5,8 @@
 mod support;
 
 mod analysis;
+#[cfg(target_os = "linux")]
+mod capture;
 mod cli;
 mod evidence;
 mod fixtures;

@@ -60,13 +60,7 @@ impl Image {
     }
 
     /// Reads the table that names all others.
-    fn from_dynamic(
-        memory: &dyn Memory,
-        start: u64,
-        bias: u64,
-        dynamic: u64,
-        length: u64,
-    ) -> io::Result<Option<Self>> {
+    fn from_dynamic(memory: &dyn Memory, start: u64, bias: u64, dynamic: u64, length: u64) -> io::Result<Option<Self>> {
         let (mut symbols, mut names, mut gnu, mut system_v) = (None, None, None, None);
         for index in 0..(length / 16).min(MOST) {
             let tag = memory.word(dynamic.wrapping_add(index * 16))?;
@@ -145,7 +139,8 @@ impl Image {
     fn symbol_at(&self, memory: &dyn Memory, index: u64, name: &str) -> io::Result<Option<u64>> {
         let mut symbol = [0; SYMBOL as usize];
         memory.read(self.symbols.wrapping_add(index * SYMBOL), &mut symbol)?;
-        let (name_offset, section) = (u32::from_le_bytes([symbol[0], symbol[1], symbol[2], symbol[3]]), short(&symbol, 6));
+        let (name_offset, section) =
+            (u32::from_le_bytes([symbol[0], symbol[1], symbol[2], symbol[3]]), short(&symbol, 6));
         let mut found = [0; LONGEST_NAME];
         let Some(found) = found.get_mut(..=name.len()) else { return Ok(None) };
         memory.read(self.names.wrapping_add(u64::from(name_offset)), found)?;

@@ -83,13 +83,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Why it did not run.
-pub fn run(
-    process: Process,
-    functions: &Functions,
-    script: &str,
-    deadline: Instant,
-    is_over: &AtomicBool,
-) -> Step<()> {
+pub fn run(process: Process, functions: &Functions, script: &str, deadline: Instant, is_over: &AtomicBool) -> Step<()> {
     let mut gdb = Gdb::start(is_over)?;
     let result = gdb.attach(process).and_then(|()| {
         if process.system_call().is_some_and(is_waiting) {
@@ -168,7 +162,13 @@ impl<'a> Gdb<'a> {
         Ok(())
     }
 
-    fn run_while_waiting(&mut self, process: Process, functions: &Functions, script: &str, deadline: Instant) -> Step<()> {
+    fn run_while_waiting(
+        &mut self,
+        process: Process,
+        functions: &Functions,
+        script: &str,
+        deadline: Instant,
+    ) -> Step<()> {
         let (stack, text) = self.push(process, script)?;
         let Functions { ensure, run, release, .. } = functions;
         let calls = format!(
@@ -181,7 +181,13 @@ impl<'a> Gdb<'a> {
         ran(&said?)
     }
 
-    fn run_at_safe_place(&mut self, process: Process, functions: &Functions, script: &str, deadline: Instant) -> Step<()> {
+    fn run_at_safe_place(
+        &mut self,
+        process: Process,
+        functions: &Functions,
+        script: &str,
+        deadline: Instant,
+    ) -> Step<()> {
         let Functions { run, add_pending_call, check_signals, .. } = functions;
         let request = format!(
             "print ((int (*)(void *, void *)) {add_pending_call})((void *) {check_signals}, (void *) 0)\n\
@@ -321,8 +327,8 @@ pub fn is_waiting(system_call: u64) -> bool {
 /// `mq_timedreceive`, waitid, pselect6, ppoll, `epoll_pwait`, accept4, recvmmsg, `epoll_pwait2`, `futex_waitv`, `futex_wait`.
 #[cfg(target_arch = "x86_64")]
 const WAITING: [u64; 30] = [
-    0, 7, 23, 34, 35, 42, 43, 45, 47, 61, 70, 73, 128, 130, 202, 208, 219, 220, 230, 232, 243, 247, 270, 271, 281, 288, 299,
-    441, 449, 455,
+    0, 7, 23, 34, 35, 42, 43, 45, 47, 61, 70, 73, 128, 130, 202, 208, 219, 220, 230, 232, 243, 247, 270, 271, 281, 288,
+    299, 441, 449, 455,
 ];
 
 /// Numbers of the same calls in the table that newer architectures share, as far as it has them.

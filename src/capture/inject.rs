@@ -92,7 +92,9 @@ fn interpreter(process: Process) -> std::result::Result<Interpreter, String> {
         format!("it is no Python process: its program is `{}`, and no CPython is loaded in it", process.program())
     })?;
     match found.version {
-        Some(version) if version < FIRST => Err(format!("it runs Python {version}; {FIRST} is the first that can be captured")),
+        Some(version) if version < FIRST => {
+            Err(format!("it runs Python {version}; {FIRST} is the first that can be captured"))
+        }
         _ => Ok(found),
     }
 }

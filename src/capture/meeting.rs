@@ -101,8 +101,7 @@ fn furnish(directory: &Path, status: &Status, agent: &str) -> io::Result<Pipes> 
         file.write_all(text.as_bytes())?;
         give(&path, status)?;
     }
-    let pipes =
-        Pipes { dump: pipe(&directory.join("dump"), status)?, words: pipe(&directory.join("words"), status)? };
+    let pipes = Pipes { dump: pipe(&directory.join("dump"), status)?, words: pipe(&directory.join("words"), status)? };
     give(directory, status)?;
     Ok(pipes)
 }

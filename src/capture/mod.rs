@@ -56,7 +56,7 @@ pub struct Captured {
 }
 
 #[cfg(target_os = "linux")]
-mod elf;
+pub mod elf;
 #[cfg(target_os = "linux")]
 pub mod gdb;
 #[cfg(target_os = "linux")]

@@ -203,6 +203,5 @@ impl Rights {
 }
 
 /// What needs no rights at all.
-pub const INSIDE: &str =
-    "without any rights, from within the program: `import retainers; retainers.install(signal=\"SIGUSR2\")`, or copy the \
+pub const INSIDE: &str = "without any rights, from within the program: `import retainers; retainers.install(signal=\"SIGUSR2\")`, or copy the \
      file that `retainers agent` prints beside it and call `agent.dump(\"heap.jsonl.gz\")`";

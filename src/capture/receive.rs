@@ -33,6 +33,8 @@ pub enum Stopped {
     Writing(io::Error),
 }
 
+/// How long the way in may take to say why it failed in time.
+const GRACE: Duration = Duration::from_secs(5);
 /// How long one look at the pipes waits.
 const TICK: u16 = 100;
 /// Bytes that are taken at once.
@@ -95,7 +97,8 @@ pub fn receive(
         if way.is_none() && !process.is_alive() {
             return Err(Stopped::For("it ended meanwhile".to_owned()));
         }
-        if Instant::now() > deadline {
+        // whoever is on the way in says by itself why time was too short
+        if Instant::now() > if way.is_none() { deadline + GRACE } else { deadline } {
             return Err(Stopped::For("the time that --timeout gives is over".to_owned()));
         }
     }

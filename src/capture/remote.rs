@@ -26,17 +26,28 @@ const MOST: usize = 1 << 16;
 pub struct Offsets {
     /// The version of the interpreter.
     pub version: Version,
-    interpreters_head: u64,
-    interpreter_id: u64,
-    interpreter_next: u64,
-    threads_head: u64,
-    thread_next: u64,
-    eval_breaker: u64,
-    support: u64,
-    enabled: u64,
-    pending_call: u64,
-    script_path: u64,
-    script_path_size: u64,
+    /// The first interpreter, in the runtime.
+    pub interpreters_head: u64,
+    /// Its number, in an interpreter.
+    pub interpreter_id: u64,
+    /// The next one, in an interpreter.
+    pub interpreter_next: u64,
+    /// Its first thread, in an interpreter.
+    pub threads_head: u64,
+    /// The next one, in a thread.
+    pub thread_next: u64,
+    /// What has it look around, in a thread.
+    pub eval_breaker: u64,
+    /// What remote execution needs, in a thread.
+    pub support: u64,
+    /// Whether it is on, in an interpreter.
+    pub enabled: u64,
+    /// Whether there is a script, in the support.
+    pub pending_call: u64,
+    /// Its path, in the support.
+    pub script_path: u64,
+    /// Bytes of the path, with the 0 at its end.
+    pub script_path_size: u64,
 }
 
 impl Offsets {

@@ -16,8 +16,9 @@ use clap::{CommandFactory, Parser};
 use rayon::prelude::*;
 
 use self::args::{
-    AgentArguments, Ask, CaptureArguments, Cli, Colour, Command, Common, CutArguments, Export, IndexArguments, ObjectArguments,
-    OutputFormat, RedactArguments, Renderer, SummaryArguments, SuspectsArguments, TreeArguments, Whole,
+    AgentArguments, Ask, CaptureArguments, Cli, Colour, Command, Common, CutArguments, Export, IndexArguments,
+    ObjectArguments, OutputFormat, RedactArguments, Renderer, SummaryArguments, SuspectsArguments, TreeArguments,
+    Whole,
 };
 use self::bar::Bar;
 use self::memory::Need;
@@ -293,10 +294,12 @@ fn run_capture(asked: CaptureArguments) -> Result<ExitCode> {
         timeout: Duration::from_secs(asked.timeout),
     };
     let started = Instant::now();
-    let directory = asked.output.is_none().then(tempfile::tempdir).transpose().map_err(|cause| Error::Write {
-        path: std::env::temp_dir(),
-        cause,
-    })?;
+    let directory = asked
+        .output
+        .is_none()
+        .then(tempfile::tempdir)
+        .transpose()
+        .map_err(|cause| Error::Write { path: std::env::temp_dir(), cause })?;
     let dump = match (&directory, &asked.output) {
         (Some(directory), _) => directory.path().join("heap.jsonl.zst"),
         (None, path) => path.clone().unwrap_or_default(),
@@ -432,8 +435,10 @@ fn terminal_width() -> Option<usize> {
 
 /// Writes the pictures, and the JSON when text took standard output. Returns what was written.
 fn write_files(ask: &Ask, report: &Report, progress: &Progress) -> Result<Vec<PathBuf>> {
-    let drawings: Vec<&Drawing> = DRAWINGS.iter().filter(|drawing| ask.question.format.contains(&format_of(drawing))).collect();
-    let json_too = ask.question.format.contains(&OutputFormat::Json) && ask.question.format.contains(&OutputFormat::Text);
+    let drawings: Vec<&Drawing> =
+        DRAWINGS.iter().filter(|drawing| ask.question.format.contains(&format_of(drawing))).collect();
+    let json_too =
+        ask.question.format.contains(&OutputFormat::Json) && ask.question.format.contains(&OutputFormat::Text);
     if (report.pictures.is_empty() || drawings.is_empty()) && !json_too {
         return Ok(Vec::new());
     }

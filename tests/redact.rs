@@ -108,7 +108,7 @@ fn dumps_are_compressed_as_the_name_says() {
 fn a_line_that_is_no_record_stops_it_with_its_place() {
     let workshop = Workshop::new();
     let start = "{\"retainers\":1}\n{\"address\":16,\"type\":\"str\",\"value\":\"tok-1\",\"refs\":[]}\n";
-    for (bad, offset) in [("{\"address\":32,", 84), ("{\"address\":32} tok", 85), ("tok", 69), ("{\"value\":\"tok", 82)]
+    for (bad, offset) in [("{\"address\":32,", 84), ("{\"address\":32} tok", 85), ("tok", 70), ("{\"value\":\"tok", 83)]
     {
         workshop.write("dump.jsonl", format!("{start}{bad}\n{{\"end\":{{}}}}\n"));
         let ran = workshop.run(&["redact", "dump.jsonl", "-o", "out.jsonl"]);

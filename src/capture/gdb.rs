@@ -72,8 +72,10 @@ pub enum Failure {
 /// A failure in words of gdb's.
 type Step<T> = Result<T, Failure>;
 
-/// Bytes below the stack that are left alone for calls, where the text of the script is put.
+/// Bytes below the stack in which the text of the script is put; calls go below them.
 const ROOM: u64 = 4096;
+/// Bytes below the stack that the running function may use.
+const RED_ZONE: u64 = 256;
 /// How often it is looked whether anybody still waits.
 const TICK: Duration = Duration::from_millis(200);
 /// How long gdb may take for what never waits for the process.
@@ -218,7 +220,11 @@ impl<'a> Gdb<'a> {
         let stack = said.iter().find_map(|line| line.split("stack=").nth(1)?.trim().parse::<u64>().ok());
         let stack = stack.ok_or_else(|| Failure::Other(format!("gdb knows no stack: {}", said.join(" "))))?;
         let text = (stack - ROOM) & !15;
-        let code = format!("exec(open({}).read(), {{}})\0", serde_json::Value::from(script));
+        // the text itself and not its path: a file that is opened here would leave a warning behind in `__main__`
+        let code = format!("exec({}, {{}})\0", serde_json::Value::from(script));
+        if code.len() as u64 > ROOM - RED_ZONE {
+            return Err(Failure::Other("the script is too long for the stack".to_owned()));
+        }
         ProcessMemory(process.0)
             .write(text, code.as_bytes())
             .map_err(|cause| Failure::Other(format!("the stack cannot be written: {cause}")))?;

@@ -142,7 +142,8 @@ impl Entry<'_> {
     /// Gives the script to the threads until one takes it up, and takes it back from the others; whether one did.
     fn by_remote(&self, remote: &Remote) -> std::result::Result<bool, String> {
         let text = |error: io::Error| error.to_string();
-        let script = self.script(FRAMES_OF_REMOTE)?;
+        let script = self.meeting.put(&self.script(FRAMES_OF_REMOTE));
+        let script = script.map_err(|error| format!("the script cannot be written: {error}"))?;
         remote.give(&script, false).map_err(text)?;
         let mut is_taken_up = self.wait(Instant::now() + RUNNING_THREADS);
         let patience = if self.request.way.is_some() { self.deadline } else { Instant::now() + WOKEN_THREAD };
@@ -158,7 +159,7 @@ impl Entry<'_> {
 
     fn by_debugger(&self) -> std::result::Result<Way, String> {
         let functions = Functions::of(self.process, self.interpreter)?;
-        let script = self.script(FRAMES_OF_GDB)?;
+        let script = self.script(FRAMES_OF_GDB);
         match gdb::run(self.process, &functions, &script, self.deadline, self.is_over) {
             Ok(()) => Ok(Way::Debugger),
             Err(failure) => Err(self.words(failure)),
@@ -184,9 +185,9 @@ impl Entry<'_> {
         }
     }
 
-    fn script(&self, frames: u32) -> std::result::Result<String, String> {
+    fn script(&self, frames: u32) -> String {
         let Request { values, fork, .. } = *self.request;
-        self.meeting.script(values, fork, frames).map_err(|error| format!("the script cannot be written: {error}"))
+        self.meeting.script(values, fork, frames)
     }
 
     /// Waits until the request is taken up; whether it was.

@@ -57,20 +57,25 @@ impl Meeting {
         Err(failed)
     }
 
-    /// Writes the script that starts a capture, and returns its path as the process sees it. `frames` is how many frames of
-    /// Python below it are ours.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn script(&self, values: bool, fork: bool, frames: u32) -> io::Result<String> {
+    /// The script that starts a capture. `frames` is how many frames of Python below it are ours.
+    pub fn script(&self, values: bool, fork: bool, frames: u32) -> String {
         let word = |value: bool| if value { "True" } else { "False" };
-        let text = include_str!("../../python/start_from_outside.py")
+        let template = include_str!("../../python/start_from_outside.py").lines();
+        let code: Vec<&str> = template.filter(|line| !line.trim_start().starts_with('#')).collect();
+        code.join("\n")
             .replace("DIRECTORY", &serde_json::Value::from(self.theirs.as_str()).to_string())
             .replace("VALUES", word(values))
             .replace("FORK", word(fork))
-            .replace("FRAMES", &frames.to_string());
+            .replace("FRAMES", &frames.to_string())
+    }
+
+    /// Puts a script into the directory, and returns its path as the process sees it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn put(&self, script: &str) -> io::Result<String> {
         // written where it stands: the process owns it already
-        fs::write(self.ours.join("start.py"), text)?;
+        fs::write(self.ours.join("start.py"), script)?;
         Ok(format!("{}/start.py", self.theirs))
     }
 

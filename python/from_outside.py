@@ -6,14 +6,15 @@ def from_outside(directory, values, fork, frames):
     """Writes the dump into the pipe `dump` in `directory`, and what becomes of it into the pipe `words`, a line each.
 
     `frames` frames below those of this namespace belong to the capture, too. With `fork`, a grandchild of the process
-    writes: its parent ends at once and is waited for here, so that the process never has a child to look after.
+    writes: its parent ends at once and is waited for here, so that the process has no child to look after. (A process that
+    adopts orphans, as the first of a container does, gets this one; it says its number, so that it can be waited for.)
     """
     words = _open_pipe(directory + "/words")
     try:
         job = _Job(None, values, fork, None, None, "frame", None)
         job.descriptor = _open_pipe(directory + "/dump")
         start = time.monotonic()
-        before = Before(job)
+        before = _BeforeFromOutside(job)
         _leave_out_frames(before, frames)
         if fork:
             try:
@@ -28,6 +29,21 @@ def from_outside(directory, values, fork, frames):
         _say(words, "error " + _error_text(error))
     finally:
         os.close(words)
+
+
+class _BeforeFromOutside(Before):
+    """As from within, but that the interpreter, while it runs a script from its text, keeps a list of the script's names."""
+
+    __slots__ = ()
+
+    def containers(self):
+        return Before.containers(self) | {id(obj) for obj in gc.get_objects() if type(obj) is list and _is_of_script(obj)}
+
+
+def _is_of_script(names):
+    if not 0 < len(names) < 500 or type(names[0]) is not str or type(names[-1]) is not str:
+        return False
+    return any([type(name) is str and "_retainers_from_outside" in name for name in names])
 
 
 def _open_pipe(path):
@@ -70,6 +86,7 @@ def _write_in_grandchild(job, words, before):
                         active.update(threads)
                     del threads, active
                     _become_writer(job.descriptor, words)
+                    _say(words, "writer %d" % os.getpid())
                     _write_and_say(job, words, before)
             finally:
                 os._exit(0)

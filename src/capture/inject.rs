@@ -50,6 +50,7 @@ pub fn capture(request: &Request, out: &mut dyn Write) -> Result<Captured> {
     });
     match received {
         Ok((received, way)) => Ok(Captured {
+            zombie: received.writer.and_then(|writer| entry.reap(writer, way)),
             counts: received.counts,
             bytes: received.bytes,
             pause: received.pause,
@@ -107,6 +108,7 @@ fn no_meeting(process: Process, error: &io::Error) -> String {
 }
 
 /// The way into a process.
+#[derive(Clone, Copy)]
 struct Entry<'a> {
     request: &'a Request,
     process: Process,
@@ -164,6 +166,33 @@ impl Entry<'_> {
             Ok(()) => Ok(Way::Debugger),
             Err(failure) => Err(self.words(failure)),
         }
+    }
+
+    /// Has the process wait for the child that wrote, where it is one that adopts orphans: the first of a container, or a
+    /// supervisor. The number of a child that stays a zombie.
+    fn reap(&self, writer: u32, way: Way) -> Option<i32> {
+        let child = self.process.child(writer)?;
+        let script = format!("import os\ntry:\n    os.waitpid({writer}, 0)\nexcept OSError:\n    pass\n");
+        let until = Instant::now() + WOKEN_THREAD;
+        let is_gone = || child.status().is_err();
+        if way == Way::Debugger {
+            if let Ok(functions) = Functions::of(self.process, self.interpreter) {
+                // what stays is told
+                let _ = gdb::run(self.process, &functions, &script, until, &AtomicBool::new(false));
+            }
+        } else if let Ok(remote) = Remote::of(self.process, self.interpreter)
+            && let Ok(path) = self.meeting.put(&script)
+        {
+            let mut is_given = remote.give(&path, false).is_ok();
+            while is_given && !is_gone() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(50));
+                if !is_gone() {
+                    is_given = remote.give(&path, true).is_ok();
+                }
+            }
+            let _ = remote.take_back();
+        }
+        (!is_gone()).then_some(child.0.as_raw())
     }
 
     fn words(&self, failure: Failure) -> String {

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -22,6 +22,8 @@ pub struct Meeting {
     ours: PathBuf,
     /// As the process sees it.
     theirs: String,
+    /// The script. Held open: by its name, the process's user could have had us write elsewhere.
+    script: File,
 }
 
 /// The pipes from the process.
@@ -45,8 +47,11 @@ impl Meeting {
         for place in PLACES {
             let theirs = format!("{place}/{name}");
             let ours = root.join(theirs.trim_start_matches('/'));
+            if !is_plain(&root, place) {
+                continue;
+            }
             match furnish(&ours, status, agent) {
-                Ok(pipes) => return Ok((Self { ours, theirs }, pipes)),
+                Ok((script, pipes)) => return Ok((Self { ours, theirs, script }, pipes)),
                 Err(error) => {
                     // half of it may be there
                     let _ = fs::remove_dir_all(&ours);
@@ -74,8 +79,8 @@ impl Meeting {
     /// # Errors
     /// It cannot be written.
     pub fn put(&self, script: &str) -> io::Result<String> {
-        // written where it stands: the process owns it already
-        fs::write(self.ours.join("start.py"), script)?;
+        self.script.set_len(0)?;
+        self.script.write_all_at(script.as_bytes(), 0)?;
         Ok(format!("{}/start.py", self.theirs))
     }
 
@@ -97,18 +102,31 @@ impl Drop for Meeting {
     }
 }
 
-fn furnish(directory: &Path, status: &Status, agent: &str) -> io::Result<Pipes> {
+/// Whether a directory is there without symbolic links, which a container could have point out of itself.
+fn is_plain(root: &Path, place: &str) -> bool {
+    let mut path = root.to_owned();
+    place.trim_start_matches('/').split('/').all(|part| {
+        path.push(part);
+        fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir())
+    })
+}
+
+/// Makes the directory and what is in it, all of it ours until it is complete.
+fn furnish(directory: &Path, status: &Status, agent: &str) -> io::Result<(File, Pipes)> {
     fs::create_dir(directory)?;
     fs::set_permissions(directory, Permissions::from_mode(0o700))?;
-    for (name, text) in [("agent.py", agent), ("start.py", ""), ("ticket", "")] {
-        let path = directory.join(name);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        file.write_all(text.as_bytes())?;
-        give(&path, status)?;
-    }
+    file(&directory.join("agent.py"), status)?.write_all(agent.as_bytes())?;
+    file(&directory.join("ticket"), status)?;
+    let script = file(&directory.join("start.py"), status)?;
     let pipes = Pipes { dump: pipe(&directory.join("dump"), status)?, words: pipe(&directory.join("words"), status)? };
     give(directory, status)?;
-    Ok(pipes)
+    Ok((script, pipes))
+}
+
+fn file(path: &Path, status: &Status) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    give(path, status)?;
+    Ok(file)
 }
 
 /// Makes a named pipe, and opens it for reading without waiting for a writer.
@@ -119,13 +137,11 @@ fn pipe(path: &Path, status: &Status) -> io::Result<File> {
     Ok(reading)
 }
 
-/// Gives a file to the user of the process.
+/// Gives a file to the user of the process. The file itself and not where a link of its name leads.
 fn give(path: &Path, status: &Status) -> io::Result<()> {
     let own = fs::symlink_metadata(path)?;
-    if (std::os::unix::fs::MetadataExt::uid(&own), std::os::unix::fs::MetadataExt::gid(&own))
-        == (status.user, status.group)
-    {
+    if (own.uid(), own.gid()) == (status.user, status.group) {
         return Ok(());
     }
-    chown(path, Some(status.user), Some(status.group))
+    lchown(path, Some(status.user), Some(status.group))
 }

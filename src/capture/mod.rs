@@ -49,6 +49,8 @@ pub struct Captured {
     pub bytes: u64,
     /// How long the process stood still for the capture itself, without that of a debugger.
     pub pause: Option<Duration>,
+    /// A child that wrote the dump and that the process has not been waiting for.
+    pub zombie: Option<i32>,
     /// The way that worked.
     pub way: Way,
     /// The interpreter, in words.

@@ -22,6 +22,8 @@ pub struct Received {
     pub bytes: u64,
     /// How long the process stood still.
     pub pause: Option<Duration>,
+    /// Who wrote, by its number in the pid namespace of the process; `None` where that was the process itself.
+    pub writer: Option<u32>,
 }
 
 /// Why the dump did not come whole.
@@ -86,7 +88,7 @@ pub fn receive(
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
         if let (Some(counts), Some(way), true) = (words.counts, way, is_over) {
-            (received.counts, received.pause) = (counts, words.pause);
+            (received.counts, received.pause, received.writer) = (counts, words.pause, words.writer);
             return Ok((received, way));
         }
         if is_over && words.is_over && words.counts.is_none() {
@@ -141,6 +143,7 @@ struct Words {
     is_over: bool,
     counts: Option<[u64; 3]>,
     pause: Option<Duration>,
+    writer: Option<u32>,
     error: Option<String>,
 }
 
@@ -168,6 +171,7 @@ impl Words {
             "paused" => {
                 self.pause = rest.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             }
+            "writer" => self.writer = rest.parse().ok(),
             "error" => self.error = Some(rest.to_owned()),
             _ => {}
         }

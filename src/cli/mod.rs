@@ -308,6 +308,11 @@ fn run_capture(asked: CaptureArguments) -> Result<ExitCode> {
     if !asked.question.common.quiet {
         let place = asked.output.as_deref().map(Path::display);
         anstream::eprintln!("{}", visible(&captured_words(&captured, place, started.elapsed())));
+        if let Some(zombie) = captured.zombie {
+            anstream::eprintln!(
+                "note: process {zombie}, which wrote the dump, has ended, but its parent has not noticed"
+            );
+        }
     }
     if !asks {
         return Ok(ExitCode::SUCCESS);

@@ -140,3 +140,25 @@ fn a_process_with_other_mounts_is_met_where_it_sees_it() {
     assert_eq!(left, 0);
     assert_eq!(target.tell()["changed"], serde_json::json!({}));
 }
+
+#[test]
+fn the_first_process_of_a_container_keeps_no_zombie() {
+    let Some(python) = PYTHONS.iter().rev().find(|python| python.minor >= 14 || has_gdb()) else { return };
+    let probe = std::process::Command::new("unshare").args(["-p", "--fork", "true"]).output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no right to make a pid namespace");
+        return;
+    }
+    let workshop = Workshop::new();
+    let script = format!("#!/bin/sh\nexec unshare -p --fork --kill-child '{}' \"$@\"\n", python.path.display());
+    let wrapper = workshop.write("python", script);
+    std::fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let target = Target::start(&wrapper, "with_threads");
+    let children = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let first = children(&target.pid()).trim().to_owned();
+    let ran = workshop.run(&["capture", &first, "--type", "Session", "--no-files"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("50 __main__.Session are alive"), "{}", ran.stdout);
+    assert!(!ran.stderr.contains("note: process"), "{}", ran.stderr);
+    assert_eq!(children(&first), "");
+}

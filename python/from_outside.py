@@ -14,7 +14,11 @@ def from_outside(directory, values, fork, frames):
         job = _Job(None, values, fork, None, None, "frame", None)
         job.descriptor = _open_pipe(directory + "/dump")
         start = time.monotonic()
+        if gc.isenabled():
+            # what has just been compiled is of no interest to the collector once it has seen it, nor to the dump
+            gc.collect(0)
         before = _BeforeFromOutside(job)
+        before.foreign = frames
         _leave_out_frames(before, frames)
         if fork:
             try:
@@ -32,18 +36,51 @@ def from_outside(directory, values, fork, frames):
 
 
 class _BeforeFromOutside(Before):
-    """As from within, but that the interpreter, while it runs a script from its text, keeps a list of the script's names."""
+    """As from within; but this code has only just been compiled, so that the collector still lists parts of it.
 
-    __slots__ = ()
+    `foreign` is how many frames that are not of this namespace belong to the capture, too."""
+
+    __slots__ = ("foreign",)
 
     def containers(self):
-        return Before.containers(self) | {id(obj) for obj in gc.get_objects() if type(obj) is list and _is_of_script(obj)}
+        own = Before.containers(self) | _own_code(self.foreign)
+        return own | {id(obj) for obj in gc.get_objects() if type(obj) is list and _is_of_script(obj)}
 
 
 def _is_of_script(names):
-    if not 0 < len(names) < 500 or type(names[0]) is not str or type(names[-1]) is not str:
-        return False
-    return any([type(name) is str and "_retainers_from_outside" in name for name in names])
+    """Whether this is the list of a script's names that the interpreter keeps while it runs it."""
+    return 0 < len(names) < 2000 and any([type(name) is str and "_retainers_from_outside" in name for name in names])
+
+
+def _own_code(foreign):
+    """Addresses of the frames of the capture, of its code objects, and of the tuples in these."""
+    found = set()
+    parts = []
+    frame = sys._getframe()
+    while frame is not None and (foreign or _is_own_frame(frame)):
+        foreign -= not _is_own_frame(frame)
+        found.add(id(frame))
+        parts.append(frame.f_code)
+        frame = frame.f_back
+    for value in globals().values():
+        if type(value) is _FUNCTION:
+            parts.append(value.__code__)
+        elif type in _MRO(type(value)) and _MODULE(value) == __name__:
+            parts += [member.__code__ for member in _TYPE_DICT(value).values() if type(member) is _FUNCTION]
+    while parts:
+        part = parts.pop()
+        if id(part) in found:
+            continue
+        found.add(id(part))
+        if type(part) is tuple:
+            inner = part
+        else:
+            inner = (part.co_consts, part.co_names)
+            if sys.version_info < (3, 11):  # later versions make these anew
+                inner += (part.co_varnames, part.co_freevars, part.co_cellvars)
+        # there is but one empty tuple, and it is everybody's
+        parts += [obj for obj in inner if type(obj) is _CODE or type(obj) is tuple and obj]
+    return found
 
 
 def _open_pipe(path):

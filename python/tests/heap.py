@@ -133,3 +133,12 @@ def dump_of(code, environment=None, name="heap.jsonl"):
         output, _ = run("PATH = %r\n" % path + code, environment=environment or {})
         with open(path, encoding="utf-8", newline="\n") as file:
             return Heap(file.read()), output
+
+
+def command():
+    """The path of the `retainers` command: `RETAINERS_BINARY`, one that was built here, or one in `PATH`; `None` without."""
+    built = [os.path.join(os.path.dirname(PACKAGE), "target", profile, "retainers") for profile in ("release", "debug")]
+    for path in [os.environ.get("RETAINERS_BINARY")] + built:
+        if path and os.access(path, os.X_OK):
+            return path
+    return shutil.which("retainers")

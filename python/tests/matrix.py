@@ -60,7 +60,8 @@ def find():
 
 def run(path, tests):
     """`(tests, failed tests, output)` of one interpreter."""
-    command = [path, "-m", "unittest", "-v"] + (tests or ["discover", "-s", os.path.join(PACKAGE, "tests"), "-t", PACKAGE])
+    discover = ["discover", "-v", "-s", os.path.join(PACKAGE, "tests"), "-t", PACKAGE]
+    command = [path, "-m", "unittest"] + (["-v"] + tests if tests else discover)
     environment = dict(os.environ, PYTHONPATH=PACKAGE, PYTHONDONTWRITEBYTECODE="1")
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=PACKAGE, env=environment)
     output = done.stdout.decode("utf-8", "replace")

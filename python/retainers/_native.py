@@ -8,7 +8,6 @@ The core is an extension module that is linked to nothing, `native_core.so` besi
 global interpreter lock. Where there is none, or another one, `walk` is the agent's own.
 """
 
-import gc
 import sys
 
 __all__ = ["available", "load", "walk"]
@@ -16,13 +15,13 @@ __all__ = ["available", "load", "walk"]
 _VALUES, _SHARED, _REPORTS_DICTS = 1, 2, 4
 _REFERS_TO_CLASS, _IS_PLAIN = 1, 2
 _HAS_GC = 1 << 14
-#: What `_native_core()` found; a list, so that it is looked for once.
-_found = []
+#: The core's `walk`, or `None` where there is none for this interpreter.
+_core = None
 
 
 def available():
     """Whether the native core runs in this interpreter."""
-    return _native_core() is not None
+    return _core is not None
 
 
 def load(path):
@@ -31,20 +30,20 @@ def load(path):
         raise ImportError("the native core does not know this interpreter: " + sys.version)
     import _imp
 
-    _found[:] = [_imp.create_dynamic(_Specification("native_core", path)).walk]
+    global _core
+    _core = _imp.create_dynamic(_Specification("native_core", path)).walk
 
 
 def walk(capture, describer, write):
     """Writes a line for each object that `capture.objects` leads to: what `retainers.agent.walk` does, and its arguments.
 
     Returns `[objects, references, immortal]` as counts."""
-    core = _native_core()
     agent = type(describer).describe.__globals__
     # where every object has an allocation site, asking for it takes as long as describing it
-    if core is None or agent["_tracer"](capture) is not None:
+    if _core is None or agent["_tracer"](capture) is not None:
         return agent["walk"](capture, describer, write)
     python = _Python(agent, capture, describer)
-    counts = core(
+    counts = _core(
         capture.values * _VALUES | (not capture.forked) * _SHARED | capture.reports_dicts * _REPORTS_DICTS,
         sys.hexversion, agent["VALUE_LIMIT"], agent["KEY_LIMIT"], capture.objects, _Sample, ("a", "\xe9", "\u20ac", "\U0001f600"),
         capture.secrets, tuple(capture.secret_ids), tuple(capture.blocked), tuple(capture.held), tuple(agent["_immortals"]()),
@@ -79,8 +78,8 @@ class _Python:
     def plan(self, cls, obj):
         """What the core must know of a class: what its lines have between address and size, a size that all instances have
         (or empty ones, for built-in containers; -1 if they differ), and traits."""
-        name, handler, is_leaf, sizeof = self.describer.plan(cls)
-        prefix = (',"type":%s,"size":' % name).encode("utf-8")
+        head, handler, is_leaf, sizeof = self.describer.plan(cls)
+        prefix = head.encode("utf-8")
         size = self.sizes.get(id(cls))
         if size is not None:
             return prefix, size, 0
@@ -104,7 +103,7 @@ class _Python:
 
     def describe(self, obj, count):
         """`(line, referents, number of references)` of an object with that reference count, -1 for an immortal one."""
-        name, handler, is_leaf, sizeof = self.describer.plan(type(obj))
+        head, handler, is_leaf, sizeof = self.describer.plan(type(obj))
         addresses, edges, weak = [], "", None
         if is_leaf:
             targets, tail = [], handler(obj)
@@ -112,24 +111,20 @@ class _Python:
             targets, edges, tail, weak = handler(obj)
             addresses = list(map(id, targets))
             if not self.blocked.isdisjoint(addresses):
-                targets, addresses, edges, tail = self.agent["_without_own"](targets, edges, tail, self.blocked, obj)
+                targets, addresses, edges = self.agent["_without_own"](targets, edges, self.blocked, obj)
+            edges = ',"edges":[%s]' % edges
         referents = list(targets)
         if weak:
             weak = [target for target in weak if id(target) not in self.blocked]
             tail += ',"weak":[%s]' % ",".join(map(str, map(id, weak)))
             referents += weak
         if count < 0:
-            if '"root":' not in tail:
-                tail += ',"root":"immortal"'
-            rc = ""
-        else:
-            rc = ',"rc":%d' % (count - self.held.get(id(obj), 0))
-        if '"root":' in tail:
             self.immortal += 1
-        if not is_leaf:
-            edges = ',"edges":[%s]' % edges
-        line = '{"address":%d,"type":%s,"size":%d,"refs":[%s]%s%s%s}\n' % (
-            id(obj), name, sizeof(obj), ",".join(map(str, addresses)), edges, tail, rc)
+            tail += ',"root":"immortal"'
+        else:
+            tail += ',"rc":%d' % (count - self.held.get(id(obj), 0))
+        line = '{"address":%d%s%d,"refs":[%s]%s%s}\n' % (
+            id(obj), head, sizeof(obj), ",".join(map(str, addresses)), edges, tail)
         return line.encode("utf-8"), referents, len(addresses)
 
     def check(self, obj, count, line):
@@ -201,21 +196,15 @@ def _end_of_array(text, at):
     return at
 
 
-def _native_core():
-    """The core's `walk`, or `None` where there is none for this interpreter."""
-    if not _found:
-        _found.append(None)
-        if _interpreter_is_known():
-            try:
-                from . import native_core
-
-                _found[0] = native_core.walk
-            except (ImportError, AttributeError):
-                pass
-    return _found[0]
-
-
 def _interpreter_is_known():
     """A CPython of 64 bits with a global interpreter lock, whose objects have no more in front than they need."""
     return (sys.implementation.name == "cpython" and sys.maxsize > 1 << 32 and "t" not in getattr(sys, "abiflags", "")
             and not hasattr(sys, "getobjects") and (3, 8) <= sys.version_info[:2] <= (3, 15))
+
+
+# looked for before any dump, so that what an import leaves behind is not taken for the program's
+if _interpreter_is_known():
+    try:
+        from .native_core import walk as _core
+    except ImportError:  # not built for this platform, or this file was copied alone
+        pass

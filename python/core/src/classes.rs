@@ -43,8 +43,10 @@ pub struct Plan<'a> {
 pub struct Class {
     pub address: Object,
     pub kind: Kind,
-    /// Shapes of instances whose native description was found equal to that of Python: one bit for each.
+    /// Shapes of instances whose native description has been compared with that of Python: one bit for each.
     pub checked: u8,
+    /// Those whose descriptions differed, and which are left to Python.
+    pub refused: u8,
     /// Bytes of an instance, or of an empty one where sizes vary.
     pub size: usize,
     /// Instances name their class among their references.
@@ -144,6 +146,7 @@ impl Classes {
             address,
             kind,
             checked: 0,
+            refused: 0,
             size,
             refers_to_class: plan.refers_to_class,
             prefix,

@@ -87,7 +87,7 @@ pub enum Inline {
     Never,
     /// 3.11: a pointer to the values 32 bytes in front of the object, the dictionary's 24 bytes in front.
     TwoPointers,
-    /// 3.12: one word 24 bytes in front; odd when it points to values, one above them.
+    /// 3.12: one word 24 bytes in front; odd when it points to values, one below them.
     Tagged,
     /// 3.13 and later: behind the object, while their header says that they are valid; the dictionary 24 in front.
     Embedded,
@@ -219,8 +219,8 @@ impl Layout {
     pub unsafe fn integer(&self, object: Object) -> (Option<i64>, usize) {
         // SAFETY: the caller's promise
         let (negative, digits) = unsafe { (self.is_negative(object), self.digits(object)) };
-        // an int of no digits has room for one from 3.12 on
-        let size = 24 + 4 * digits.max(usize::from(self.version >= 0x30c));
+        // an int of no digits has room for one from 3.11 on
+        let size = 24 + 4 * digits.max(usize::from(self.version >= 0x30b));
         let magnitude = match digits {
             0 => 0,
             // SAFETY: the digits follow, each in four bytes
@@ -263,7 +263,7 @@ impl Layout {
             let values = match self.inline {
                 Inline::Never => 0,
                 Inline::TwoPointers => word(object - 32, 0),
-                Inline::Tagged => Some(word(object - 24, 0)).filter(|word| word & 1 == 1).map_or(0, |word| word - 1),
+                Inline::Tagged => Some(word(object - 24, 0)).filter(|word| word & 1 == 1).map_or(0, |word| word + 1),
                 Inline::Embedded if word(class, types::FLAGS) & types::INLINE_VALUES == 0 => 0,
                 Inline::Embedded => {
                     let header = object + word(class, types::BASIC_SIZE);

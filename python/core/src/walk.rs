@@ -38,6 +38,9 @@ pub struct Callbacks {
     pub namespaces: Object,
 }
 
+/// Reference counts from here on are those of immortal objects: 3.11 has some whose count begins at a milliard.
+const IMMORTAL: usize = 1 << 28;
+
 /// Trait of a plan: instances hold their class.
 const REFERS_TO_CLASS: i64 = 1;
 /// Trait of a plan: instances have neither references nor anything else to say.
@@ -220,7 +223,8 @@ impl<'a> Walk<'a> {
             if class.kind == Kind::Described || self.apart.held.contains(object) {
                 return self.described(object);
             }
-            let Some(shape) = self.describe(&class, object)? else { return self.described(object) };
+            let shape = self.describe(&class, object)?.filter(|shape| class.refused & shape == 0);
+            let Some(shape) = shape else { return self.described(object) };
             if class.checked & shape == 0 {
                 if !self.check(position, &class, shape, object)? {
                     return Ok(());
@@ -320,7 +324,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Asks whether Python agrees with the line of an object as it has been described, and remembers the answer. Where it
-    /// does not, its own description is written, and the class left to it from now on: false.
+    /// does not, its own description is written, and the class's objects of this shape are left to it from now on: false.
     #[cold]
     unsafe fn check(&mut self, position: usize, class: &Class, shape: u8, object: Object) -> Result<bool, Raised> {
         let (api, callbacks) = (self.describer.api, self.describer.callbacks);
@@ -346,7 +350,7 @@ impl<'a> Walk<'a> {
             if let Some(known) = self.classes.get_mut(position) {
                 known.checked |= shape;
                 if !agreed {
-                    known.kind = Kind::Described;
+                    known.refused |= shape;
                 }
             }
             if agreed {
@@ -363,11 +367,9 @@ impl<'a> Walk<'a> {
     unsafe fn count(&self, object: Object) -> Option<usize> {
         // SAFETY: the object is alive
         let count = unsafe { self.describer.layout.reference_count(object)? };
-        if self.apart.immortal.contains(object) {
-            return None;
-        }
         let kept = usize::from(self.front.kept_set.contains(object));
-        Some(count.saturating_sub(kept + self.starts.times(object)))
+        let count = count.saturating_sub(kept + self.starts.times(object));
+        (count < IMMORTAL && !self.apart.immortal.contains(object)).then_some(count)
     }
 
     /// Whether the keys of a dictionary are names of attributes.

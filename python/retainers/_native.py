@@ -13,8 +13,11 @@ import sys
 __all__ = ["available", "load", "walk"]
 
 _VALUES, _SHARED, _REPORTS_DICTS = 1, 2, 4
-_REFERS_TO_CLASS, _IS_PLAIN = 1, 2
+_REFERS_TO_CLASS, _IS_PLAIN, _ASKS_SIZE, _IS_DESCRIPTOR = 1, 2, 4, 8
 _HAS_GC = 1 << 14
+#: Types that are laid out as a class, a name, and what is to be called.
+_DESCRIPTORS = frozenset(["wrapper_descriptor", "method_descriptor", "getset_descriptor", "member_descriptor",
+                          "classmethod_descriptor"])
 #: The core's `walk`, or `None` where there is none for this interpreter.
 _core = None
 
@@ -47,7 +50,8 @@ def walk(capture, describer, write):
         capture.values * _VALUES | (not capture.forked) * _SHARED | capture.reports_dicts * _REPORTS_DICTS,
         sys.hexversion, agent["VALUE_LIMIT"], agent["KEY_LIMIT"], capture.objects, _Sample, ("a", "\xe9", "\u20ac", "\U0001f600"),
         capture.secrets, tuple(capture.secret_ids), tuple(capture.blocked), tuple(capture.held), tuple(agent["_immortals"]()),
-        _bytes_writer(write), python.describe, python.plan, python.check, python.key, sys.getsizeof, describer.namespaces)
+        _bytes_writer(write), python.describe, python.plan, python.check, python.key, sys.getsizeof, describer.namespaces,
+        capture.held)
     if counts is None:
         return agent["walk"](capture, describer, write)
     objects, references, immortal, _ = counts
@@ -84,22 +88,25 @@ class _Python:
         if size is not None:
             return prefix, size, 0
         is_plain = is_leaf and handler is self.agent["_nothing"]
-        if is_leaf and not is_plain or not self._has_one_size(cls):
+        size_of, is_fixed = self._size_of(cls)
+        if is_leaf and not is_plain or size_of is None or is_plain and not is_fixed:
             return prefix, -1, 0
-        traits = _IS_PLAIN if is_plain else 0
+        traits = _IS_PLAIN if is_plain else 0 if is_fixed else _ASKS_SIZE
+        if self.agent["type_name"](cls) in _DESCRIPTORS:
+            traits |= _IS_DESCRIPTOR
         if self.agent["_FLAGS"](cls) & _HAS_GC:
             traits |= _REFERS_TO_CLASS
         return prefix, sizeof(obj), traits
 
-    def _has_one_size(self, cls):
-        """Whether the instances of a class are all of one size, as `object.__sizeof__` tells it."""
-        if _ITEMSIZE(cls):
-            return False
+    def _size_of(self, cls):
+        """What tells the size of an instance, and whether all have the same; `None` where that is code of the program."""
         for base in self.agent["_MRO"](cls):
             found = self.agent["_TYPE_DICT"](base).get("__sizeof__")
             if found is not None:
-                return base is object or type(found) is not self.agent["_METHOD_DESCRIPTOR"]
-        return False
+                if base is object or type(found) is not self.agent["_METHOD_DESCRIPTOR"]:
+                    return object.__sizeof__, not _ITEMSIZE(cls)
+                return found, False
+        return None, False
 
     def describe(self, obj, count):
         """`(line, referents, number of references)` of an object with that reference count, -1 for an immortal one."""

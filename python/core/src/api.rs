@@ -58,6 +58,11 @@ api! {
         PyTuple_Size: unsafe extern "C" fn(Object) -> isize,
         Py_BuildValue: unsafe extern "C" fn(*const c_char, ...) -> Object,
         PyModuleDef_Init: unsafe extern "C" fn(Object) -> Object,
+        /// Borrowed, or null without an exception.
+        PyDict_GetItem: unsafe extern "C" fn(Object, Object) -> Object,
+        /// Text of a float that `PyMem_Free` lets go; format, precision, flags, and where to put the type.
+        PyOS_double_to_string: unsafe extern "C" fn(f64, c_char, i32, i32, *mut i32) -> *mut c_char,
+        PyMem_Free: unsafe extern "C" fn(*mut c_char),
         PyErr_NoMemory: unsafe extern "C" fn() -> Object,
         PyErr_SetString: unsafe extern "C" fn(Object, *const c_char),
         Py_IncRef: unsafe extern "C" fn(Object),
@@ -78,6 +83,9 @@ api! {
         PySet_Type,
         PyFrozenSet_Type,
         PyCell_Type,
+        PyFloat_Type,
+        _PyWeakref_RefType,
+        _Py_NoneStruct,
     }
 }
 

@@ -6,6 +6,10 @@ use crate::api::{Api, Object};
 use crate::buffer::{Array, Text};
 use crate::json;
 use crate::layout::{byte, types, word};
+use crate::template::Templates;
+
+/// Bytes of the largest objects whose fields are learnt.
+const LEARNT: usize = 512;
 
 /// How the instances of a class are described.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +24,13 @@ pub enum Kind {
     Dict,
     Set,
     Cell,
+    Float,
+    /// A weak reference of the built-in type itself.
+    Weak,
+    /// A function, member or attribute of a built-in type, as its class shows it.
+    Descriptor,
+    /// Of a type whose fields are learnt.
+    Learnt,
     /// Without references and without anything to say but a size.
     Plain,
     /// Of a class written in Python, over nothing but `object`: slots, attributes, class.
@@ -34,8 +45,12 @@ pub struct Plan<'a> {
     pub size: Option<usize>,
     /// Instances name their class among their references.
     pub refers_to_class: bool,
+    /// Each instance must be asked for its size, which is safe.
+    pub asks_size: bool,
     /// Instances have neither references nor anything else to say.
     pub is_plain: bool,
+    /// Instances are laid out as the descriptors of built-in types are.
+    pub is_descriptor: bool,
 }
 
 /// A class.
@@ -51,6 +66,10 @@ pub struct Class {
     pub size: usize,
     /// Instances name their class among their references.
     pub refers_to_class: bool,
+    /// Each instance must be asked for its size.
+    pub asks_size: bool,
+    /// Number of what is learnt of it, for [`Kind::Learnt`].
+    pub template: usize,
     prefix: (usize, usize),
     slots: (usize, usize),
 }
@@ -58,7 +77,7 @@ pub struct Class {
 impl Class {
     /// Whether instances never refer to other objects, as far as the collector is concerned.
     pub fn is_leaf(&self) -> bool {
-        matches!(self.kind, Kind::String | Kind::Bytes | Kind::Integer | Kind::Plain)
+        matches!(self.kind, Kind::String | Kind::Bytes | Kind::Integer | Kind::Float | Kind::Plain)
     }
 }
 
@@ -133,12 +152,27 @@ impl Classes {
     ///
     /// # Safety
     /// `address` is a living type object.
-    pub unsafe fn add(&mut self, api: &Api, address: Object, plan: &Plan) -> usize {
+    pub unsafe fn add(
+        &mut self,
+        api: &Api,
+        address: Object,
+        plan: &Plan<'_>,
+        templates: Option<&mut Templates>,
+    ) -> usize {
         // SAFETY: the caller's promise
         let (kind, slots) = match plan.size {
             None => (Kind::Described, (0, 0)),
             Some(_) if plan.is_plain => (Kind::Plain, (0, 0)),
+            Some(_) if plan.is_descriptor => (Kind::Descriptor, (0, 0)),
             Some(_) => unsafe { self.kind(api, address) },
+        };
+        let (kind, template) = match (kind, plan.size, templates) {
+            // SAFETY: the caller's promise
+            (Kind::Described, Some(_), Some(templates)) if unsafe { word(address, types::BASIC_SIZE) } <= LEARNT => {
+                (Kind::Learnt, templates.add())
+            }
+            (Kind::Instance, Some(_), _) if plan.asks_size => (Kind::Described, 0),
+            _ => (kind, 0),
         };
         let prefix = self.name(plan.prefix);
         let size = plan.size.unwrap_or_default();
@@ -149,6 +183,8 @@ impl Classes {
             refused: 0,
             size,
             refers_to_class: plan.refers_to_class,
+            asks_size: plan.asks_size,
+            template,
             prefix,
             slots,
         });
@@ -177,6 +213,8 @@ impl Classes {
             (api.PySet_Type, Kind::Set),
             (api.PyFrozenSet_Type, Kind::Set),
             (api.PyCell_Type, Kind::Cell),
+            (api.PyFloat_Type, Kind::Float),
+            (api._PyWeakref_RefType, Kind::Weak),
         ];
         if let Some(&(_, kind)) = exact.iter().find(|(builtin, _)| *builtin == class) {
             return (kind, (0, 0));

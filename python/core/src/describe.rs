@@ -1,13 +1,19 @@
 //! What an object of a common type refers to, by the same names as the Python description gives.
 
+use core::ffi::{CStr, c_char};
+
 use crate::addresses::Addresses;
 use crate::api::{Api, Object};
+use crate::buffer::Text;
 use crate::classes::{Class, Classes, Kind};
 use crate::json;
 use crate::layout::{InlineValues, Layout, containers, type_of, types, word};
 use crate::line::Line;
 use crate::secrets::Secrets;
 use crate::walk::{Callbacks, Raised};
+
+/// A whole float's text ends with `.0`.
+const ADD_DOT_0: i32 = 2;
 
 /// What is written of values, and how much.
 pub struct Limits<'a> {
@@ -74,7 +80,7 @@ impl Describer<'_> {
         // SAFETY: the caller's promise
         unsafe {
             match class.kind {
-                Kind::Described => Ok(None),
+                Kind::Described | Kind::Learnt => Ok(None),
                 Kind::String => self.string(object, line),
                 Kind::Bytes => self.bytes(object, line),
                 Kind::Integer => Ok(Some(self.integer(object, line)).filter(|&shape| shape != 0)),
@@ -83,6 +89,9 @@ impl Describer<'_> {
                 Kind::Dict => self.dict(object, line),
                 Kind::Set => Ok(self.set(object, line)),
                 Kind::Cell => Ok(Some(self.cell(object, line))),
+                Kind::Float => self.float(object, line),
+                Kind::Weak => Ok(Some(self.weak(object, line))),
+                Kind::Descriptor => self.descriptor(object, line),
                 Kind::Plain => Ok(Some(shape::ONLY)),
                 Kind::Instance => self.instance(classes, class, object, line),
             }
@@ -233,6 +242,85 @@ impl Describer<'_> {
         shape::ONLY
     }
 
+    unsafe fn float(&self, object: Object, line: &mut Line) -> Result<Option<u8>, Raised> {
+        if !self.limits.values {
+            return Ok(Some(shape::ONLY));
+        }
+        // SAFETY: an exact float; the text ends with a zero byte and is let go
+        unsafe {
+            let value = f64::from_bits(word(object, containers::FLOAT) as u64);
+            let text = (self.api.PyOS_double_to_string)(value, b'r' as c_char, 0, ADD_DOT_0, core::ptr::null_mut());
+            if text.is_null() {
+                return Err(Raised);
+            }
+            line.tail.extend(b",\"value\":\"");
+            line.tail.extend(CStr::from_ptr(text).to_bytes());
+            line.tail.push(b'"');
+            (self.api.PyMem_Free)(text);
+        }
+        Ok(Some(shape::ONLY))
+    }
+
+    unsafe fn weak(&self, object: Object, line: &mut Line) -> u8 {
+        // SAFETY: an exact weak reference; its target is alive unless it has no references or is None
+        unsafe {
+            let (target, callback) = (word(object, containers::WEAK_TARGET), word(object, containers::WEAK_CALLBACK));
+            if callback != 0 {
+                line.refer_as(callback, b"__callback__");
+            }
+            let alive = target != 0
+                && target != self.api._Py_NoneStruct
+                && self.layout.reference_count(target).is_none_or(|count| count > 0);
+            if alive {
+                line.weak = target;
+            }
+            if alive { shape::ONLY } else { shape::EMPTY }
+        }
+    }
+
+    unsafe fn descriptor(&self, object: Object, line: &mut Line) -> Result<Option<u8>, Raised> {
+        // SAFETY: a descriptor of a built-in type
+        unsafe {
+            // the capture itself holds some of them, which Python makes good
+            let address = (self.api.PyLong_FromSsize_t)(object as isize);
+            if address == 0 {
+                return Err(Raised);
+            }
+            let held = (self.api.PyDict_GetItem)(self.callbacks.held, address) != 0;
+            (self.api.Py_DecRef)(address);
+            let (class, name) = (word(object, containers::DESCRIPTOR_CLASS), word(object, containers::DESCRIPTOR_NAME));
+            if held || class == 0 || name == 0 {
+                return Ok(None);
+            }
+            line.refer_as(class, b"__objclass__");
+            line.tail.extend(b",\"name\":\"");
+            if !self.text(name, &mut line.tail) {
+                return Ok(None);
+            }
+            line.tail.push(b'"');
+            Ok(Some(shape::ONLY))
+        }
+    }
+
+    /// Writes an exact string whole, within a JSON string; false for anything else.
+    ///
+    /// # Safety
+    /// The object is alive.
+    pub unsafe fn text(&self, object: Object, out: &mut Text) -> bool {
+        // SAFETY: the caller's promise
+        unsafe {
+            if type_of(object) != self.api.PyUnicode_Type {
+                return false;
+            }
+            let Some(text) = self.layout.string(object) else { return false };
+            match text.ascii(usize::MAX) {
+                Some(bytes) => json::ascii(out, bytes),
+                None => (0..text.length).for_each(|index| json::character(out, text.at(index))),
+            }
+        }
+        true
+    }
+
     /// The values first, then the keys.
     unsafe fn dict(&self, object: Object, line: &mut Line) -> Result<Option<u8>, Raised> {
         // SAFETY: an exact dictionary; nothing changes it, since Python is only called while no other thread can run
@@ -280,7 +368,10 @@ impl Describer<'_> {
     }
 
     /// Size of an object of a built-in type as the interpreter computes it.
-    unsafe fn asked_size(&self, object: Object) -> Result<Option<usize>, Raised> {
+    ///
+    /// # Safety
+    /// The object is alive.
+    pub unsafe fn asked_size(&self, object: Object) -> Result<Option<usize>, Raised> {
         // SAFETY: the object is alive; sizes of built-in types are computed without running Python code
         unsafe {
             let answer = (self.api.PyObject_CallFunctionObjArgs)(self.callbacks.size, object, 0usize);
@@ -350,9 +441,10 @@ impl Describer<'_> {
                 }
             }
             let Some(dictionary) = self.dictionary(class, object) else { return Ok(None) };
-            let in_dictionary = dictionary != 0 && self.limits.reports_dicts;
+            let values = self.inline_values(class, object);
+            let in_dictionary = dictionary != 0 && (self.limits.reports_dicts || values.is_none());
             let mut shape = shape::ONLY;
-            if !in_dictionary && let Some(values) = self.inline_values(class, object) {
+            if !in_dictionary && let Some(values) = values {
                 shape = shape::INLINE;
                 for position in 0..values.count {
                     let Some((name, value)) = values.at(position) else { continue };

@@ -54,6 +54,9 @@ pub mod types {
     /// The class was made at run time.
     pub const HEAP_TYPE: usize = 1 << 9;
 
+    /// Instances are subject to garbage collection.
+    pub const COLLECTED: usize = 1 << 14;
+
     /// One entry of `tp_members`: name, type and offset within.
     pub const MEMBER_BYTES: usize = 40;
     pub const MEMBER_TYPE: usize = 8;
@@ -62,7 +65,7 @@ pub mod types {
     pub const SLOT: i32 = 16;
 }
 
-/// Fields of lists, sets and dictionaries, the same from 3.8 to 3.15.
+/// Fields of lists, sets, dictionaries and other built-in types, the same from 3.8 to 3.15.
 pub mod containers {
     /// `ob_size` of what has a variable size.
     pub const LENGTH: usize = 16;
@@ -75,6 +78,14 @@ pub mod containers {
     /// Hash of a place in a set from which the member was removed; an empty place has no key.
     pub const SET_REMOVED: usize = usize::MAX;
     pub const CELL_CONTENTS: usize = 16;
+    /// The number in a float.
+    pub const FLOAT: usize = 16;
+    /// Target and callback of a weak reference.
+    pub const WEAK_TARGET: usize = 16;
+    pub const WEAK_CALLBACK: usize = 24;
+    /// Class and name of a descriptor of a built-in type.
+    pub const DESCRIPTOR_CLASS: usize = 16;
+    pub const DESCRIPTOR_NAME: usize = 24;
     pub const DICT_USED: usize = 16;
     pub const DICT_KEYS: usize = 32;
     pub const DICT_VALUES: usize = 40;

@@ -11,7 +11,7 @@
 //! interpreter lock. Cargo builds it for its tests only.
 //!
 //! From the bottom up: `buffer` and `addresses` hold, `api` and `layout` know the interpreter, `json` and `line` write,
-//! `classes`, `secrets` and `describe` say what an object is, `walk` goes from one to the next, `module` is what Python
+//! `classes`, `secrets`, `template` and `describe` say what an object is, `walk` goes from one to the next, `module` is what Python
 //! sees.
 
 #![cfg_attr(not(test), no_std)]
@@ -27,6 +27,7 @@ mod layout;
 mod line;
 mod module;
 mod secrets;
+mod template;
 mod walk;
 
 /// Ends the process: the code has no place that panics on what it reads, so this is a defect of its own.

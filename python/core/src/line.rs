@@ -14,6 +14,8 @@ pub struct Line {
     pub targets: Array<Object>,
     /// Their names as JSON, a comma behind each.
     pub edges: Text,
+    /// What the object refers to without holding it, 0 for nothing.
+    pub weak: Object,
     /// Keys of a dictionary, and from where to where in `edges` each is named.
     pub keys: Array<(Object, usize, usize)>,
 }
@@ -21,13 +23,14 @@ pub struct Line {
 impl Line {
     /// An empty line.
     pub const fn new() -> Self {
-        Line { size: 0, tail: Text::new(), targets: Array::new(), edges: Text::new(), keys: Array::new() }
+        Line { size: 0, tail: Text::new(), targets: Array::new(), weak: 0, edges: Text::new(), keys: Array::new() }
     }
 
     /// Begins the next object.
     pub fn clear(&mut self) {
         self.tail.clear();
         self.targets.clear();
+        self.weak = 0;
         self.edges.clear();
         self.keys.clear();
     }
@@ -88,6 +91,11 @@ impl Line {
             out.push(b']');
         }
         out.extend(self.tail.as_slice());
+        if self.weak != 0 {
+            out.extend(b",\"weak\":[");
+            json::number(out, self.weak as u64);
+            out.push(b']');
+        }
         match count {
             Some(count) => {
                 out.extend(b",\"rc\":");

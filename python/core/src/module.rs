@@ -21,7 +21,7 @@ const SHARED: i64 = 2;
 const REPORTS_DICTS: i64 = 4;
 
 const DOCUMENTATION: &CStr = c"walk(flags, version, value_limit, key_limit, starts, sample, strings, secrets, \
-secret_addresses, blocked, held, immortal, write, describe, plan, check, key, size, namespaces)
+secret_addresses, blocked, held, immortal, write, describe, plan, check, key, size, namespaces, held_counts)
 
 Writes a line for each object that the list `starts` leads to. Returns the numbers of object lines, of references, of
 objects marked immortal, and of objects that Python described; None where this interpreter is not one that is known.
@@ -135,6 +135,7 @@ unsafe fn run(api: &Api, arguments: &mut Arguments<'_>) -> Result<Option<crate::
             key: arguments.object(),
             size: arguments.object(),
             namespaces: arguments.of_type(api.PySet_Type),
+            held: arguments.of_type(api.PyDict_Type),
         };
         if arguments.raised {
             return Err(Raised);

@@ -9,6 +9,7 @@ use crate::classes::{Class, Classes, Kind, Plan};
 use crate::describe::{Describer, bytes, number};
 use crate::layout::{containers, type_of, word};
 use crate::line::Line;
+use crate::template::{Sample, Templates};
 
 /// Bytes of lines that are put together before they are handed over.
 const CHUNK: usize = 1 << 20;
@@ -25,7 +26,7 @@ pub struct Callbacks {
     /// or -1 for an immortal object.
     pub describe: Object,
     /// `plan(class, object) -> (prefix: bytes, size: int, traits: int)` at the first object of a class. A size below 0
-    /// leaves the class to `describe`; traits are [`REFERS_TO_CLASS`] and [`IS_PLAIN`].
+    /// leaves the class to `describe`; traits are sums of the constants below.
     pub plan: Object,
     /// `check(object, count, line: bytes)`: `True` if a native line says what `describe` says, else what that returns.
     pub check: Object,
@@ -36,6 +37,8 @@ pub struct Callbacks {
     /// A set of ints: addresses of dictionaries whose keys are names of attributes. Grown only where no values are
     /// written.
     pub namespaces: Object,
+    /// A dictionary by address: how many references the capture holds of its own, of what is in [`Apart::held`] and more.
+    pub held: Object,
 }
 
 /// Reference counts from here on are those of immortal objects: 3.11 has some whose count begins at a milliard.
@@ -45,6 +48,10 @@ const IMMORTAL: usize = 1 << 28;
 const REFERS_TO_CLASS: i64 = 1;
 /// Trait of a plan: instances have neither references nor anything else to say.
 const IS_PLAIN: i64 = 2;
+/// Trait of a plan: each instance must be asked for its size.
+const ASKS_SIZE: i64 = 4;
+/// Trait of a plan: instances are descriptors of built-in types.
+const IS_DESCRIPTOR: i64 = 8;
 
 /// Where the walk starts.
 pub struct Starts {
@@ -96,6 +103,8 @@ pub struct Walk<'a> {
     starts: &'a Starts,
     apart: &'a Apart,
     classes: Classes,
+    /// What is learnt of types; nothing where no values are written: Python then notes whose attributes it meets.
+    templates: Option<Templates>,
     front: Front,
     /// Dictionaries that wait until it is known whose attributes they are, where no values are written.
     waiting: Array<Object>,
@@ -150,13 +159,14 @@ impl<'a> Walk<'a> {
     /// # Safety
     /// The describer's callbacks are callable and `sample` is a class written in Python.
     pub unsafe fn new(describer: Describer<'a>, starts: &'a Starts, apart: &'a Apart, sample: Object) -> Self {
-        let keep_all = describer.shared;
+        let (keep_all, learns) = (describer.shared, describer.limits.values);
         Walk {
             describer,
             starts,
             apart,
             // SAFETY: the caller's promise
             classes: unsafe { Classes::new(sample) },
+            templates: learns.then(Templates::new),
             front: Front {
                 met: Addresses::new(),
                 todo: Array::new(),
@@ -188,7 +198,7 @@ impl<'a> Walk<'a> {
             let waiting = core::mem::replace(&mut self.waiting, Array::new());
             for &object in waiting.as_slice() {
                 // SAFETY: as above
-                unsafe { self.described(object)? };
+                unsafe { self.described(object, None)? };
             }
             // SAFETY: as above
             unsafe { self.drain()? };
@@ -221,17 +231,17 @@ impl<'a> Walk<'a> {
                 return self.flush_if_full();
             }
             if class.kind == Kind::Described || self.apart.held.contains(object) {
-                return self.described(object);
+                return self.described(object, Some(&class));
             }
             let shape = self.describe(&class, object)?.filter(|shape| class.refused & shape == 0);
-            let Some(shape) = shape else { return self.described(object) };
+            let Some(shape) = shape else { return self.described(object, Some(&class)) };
             if class.checked & shape == 0 {
                 if !self.check(position, &class, shape, object)? {
-                    return Ok(());
+                    return self.flush_if_full();
                 }
                 // other threads may have changed the object while Python compared
                 if self.describer.shared && self.describe(&class, object)? != Some(shape) {
-                    return self.described(object);
+                    return self.described(object, Some(&class));
                 }
             }
             let count = self.count(object);
@@ -242,6 +252,10 @@ impl<'a> Walk<'a> {
             for &target in self.line.targets.as_slice() {
                 self.front.meet(self.describer.api, target, false);
             }
+            if self.line.weak != 0 {
+                // nothing that the walk knows of holds it
+                self.front.meet(self.describer.api, self.line.weak, true);
+            }
         }
         self.flush_if_full()
     }
@@ -251,8 +265,22 @@ impl<'a> Walk<'a> {
     unsafe fn describe(&mut self, class: &Class, object: Object) -> Result<Option<u8>, Raised> {
         self.line.clear();
         // SAFETY: the object is alive and of that class
-        let shape = unsafe { self.describer.describe(&self.classes, class, object, &mut self.line)? };
-        let blocked = self.line.targets.as_slice().iter().any(|&target| self.apart.blocked.contains(target));
+        let shape = unsafe {
+            match (class.kind, self.templates.as_mut()) {
+                (Kind::Learnt, Some(templates)) => {
+                    let text_of = |text, out: &mut Text| self.describer.text(text, out);
+                    let known = templates.describe(class.template, class.address, object, &mut self.line, text_of);
+                    self.line.size = class.size;
+                    if known && class.asks_size {
+                        self.line.size = self.describer.asked_size(object)?.unwrap_or_default();
+                    }
+                    known.then_some(1)
+                }
+                _ => self.describer.describe(&self.classes, class, object, &mut self.line)?,
+            }
+        };
+        let blocked = |target| self.apart.blocked.contains(target);
+        let blocked = self.line.targets.as_slice().iter().any(|&target| blocked(target)) || blocked(self.line.weak);
         Ok(shape.filter(|_| !blocked))
     }
 
@@ -272,26 +300,36 @@ impl<'a> Walk<'a> {
                     prefix,
                     size: usize::try_from(size).ok(),
                     refers_to_class: traits & REFERS_TO_CLASS != 0,
+                    asks_size: traits & ASKS_SIZE != 0,
                     is_plain: traits & IS_PLAIN != 0,
+                    is_descriptor: traits & IS_DESCRIPTOR != 0,
                 }),
                 _ => None,
             }
-            .map(|plan| self.classes.add(api, class, &plan));
+            .map(|plan| self.classes.add(api, class, &plan, self.templates.as_mut()));
             (api.Py_DecRef)(answer);
             position.ok_or_else(|| self.type_error(c"plan returned something else than (bytes, int, int)"))
         }
     }
 
     /// Lets Python describe an object.
-    unsafe fn described(&mut self, object: Object) -> Result<(), Raised> {
+    unsafe fn described(&mut self, object: Object, class: Option<&Class>) -> Result<(), Raised> {
         let (api, callbacks) = (self.describer.api, self.describer.callbacks);
         // SAFETY: the object is alive; what the answer holds is used before the answer goes
         unsafe {
             let count = self.python_number(self.count(object))?;
             let answer = (api.PyObject_CallFunctionObjArgs)(callbacks.describe, object, count, 0usize);
             (api.Py_DecRef)(count);
-            self.write_description(answer)
+            let start = self.out.len();
+            self.write_description(answer)?;
+            let learnt = class.filter(|class| class.kind == Kind::Learnt);
+            if let (Some(class), Some(templates)) = (learnt, self.templates.as_mut()) {
+                let line = self.out.as_slice().get(start..).unwrap_or_default();
+                let sample = Sample { class: class.address, object, line, blocked: &self.apart.blocked };
+                templates.learn(class.template, &sample, |text, out| self.describer.text(text, out));
+            }
         }
+        self.flush_if_full()
     }
 
     /// Writes what Python says of an object, and lets the answer go.
@@ -320,7 +358,7 @@ impl<'a> Walk<'a> {
                 return Err(self.type_error(c"describe returned something else than (bytes, list, int)"));
             }
         }
-        self.flush_if_full()
+        Ok(())
     }
 
     /// Asks whether Python agrees with the line of an object as it has been described, and remembers the answer. Where it
@@ -395,7 +433,8 @@ impl<'a> Walk<'a> {
     fn flush(&mut self) -> Result<(), Raised> {
         let starts = self.starts.set.failed || self.starts.repeats.failed;
         let parts = [self.out.failed, self.line.failed(), self.classes.failed(), self.waiting.failed, starts];
-        if parts.contains(&true) || self.front.failed() {
+        let learning = self.templates.as_ref().is_some_and(Templates::failed);
+        if parts.contains(&true) || learning || self.front.failed() {
             return Err(self.no_memory());
         }
         let lines = self.python_bytes(self.out.as_slice())?;

@@ -53,6 +53,14 @@ def _MRO(cls):
     return _type_mro(cls) or (cls, object)
 
 
+def _has(mro, cls):
+    """Whether a class is among others; `in` would ask the `__eq__` of their metaclasses."""
+    for base in mro:
+        if base is cls:
+            return True
+    return False
+
+
 def _TYPE_DICT(cls):
     """The namespace of a class, read-only."""
     return _type_dict(cls) or {}
@@ -165,7 +173,6 @@ _GETTERS = {
     "async_generator": ("ag_code", "ag_await", "__name__", "__qualname__"),
     "weakref.ReferenceType": ("__callback__",),
     "weakref": ("__callback__",),
-    "memoryview": ("obj",),
     "staticmethod": ("__func__",),
     "classmethod": ("__func__",),
     "property": ("__doc__",),
@@ -183,7 +190,7 @@ _ONLY = {
     "str_ascii_iterator": "it_seq", "bytes_iterator": "it_seq", "dict_keyiterator": "di_dict", "dict_valueiterator": "di_dict",
     "dict_itemiterator": "di_dict", "set_iterator": "si_set", "dict_keys": "mapping", "dict_values": "mapping",
     "dict_items": "mapping", "mappingproxy": "mapping", "enumerate": "it", "reversed": "seq", "filter": "it",
-    "async_generator_asend": "ags_gen", "coroutine_wrapper": "cw_coroutine", "wrapper_descriptor": "__objclass__",
+    "async_generator_asend": "ags_gen", "memoryview": "obj", "managedbuffer": "obj", "coroutine_wrapper": "cw_coroutine", "wrapper_descriptor": "__objclass__",
     "method_descriptor": "__objclass__", "getset_descriptor": "__objclass__", "member_descriptor": "__objclass__",
     "classmethod_descriptor": "__objclass__", "_contextvars.Context": "ctx_vars", "contextvars.Context": "ctx_vars",
 }
@@ -385,7 +392,7 @@ class Describer:
         for cls in mro[:-1]:
             if not _FLAGS(cls) & _HEAP_TYPE or _TYPE_DICT(cls).get("__slots__", ()) != ():
                 return False
-        return type not in mro and not any(id(base) in self.contents for base in mro) and _written_in_python(mro)
+        return not _has(mro, type) and not any(id(base) in self.contents for base in mro) and _written_in_python(mro)
 
     def _hold(self, descriptor):
         """Notes that the capture itself holds this descriptor from now on."""
@@ -548,7 +555,7 @@ class Describer:
                      if type(_TYPE_DICT(cls).get(part)) is _MEMBER]
         read_dict = self._dict_reader(cls, mro)
         only = _ONLY.get(name)
-        is_mapping = dict in mro
+        is_mapping = _has(mro, dict)
         is_frame = cls is _FRAME or name in ("generator", "coroutine", "async_generator")
         is_weak = any(type_name(base) in ("weakref.ReferenceType", "weakref") for base in mro)
         if name in ("weakref.ProxyType", "weakproxy", "weakref.CallableProxyType", "weakcallableproxy"):
@@ -608,7 +615,7 @@ class Describer:
 
     def _dict_reader(self, cls, mro):
         """A function that tells what the `__dict__` of an instance holds, or `None` where there is none to look at."""
-        if type in mro or _MODULE_TYPE in mro or cls is _FUNCTION or not _DICTOFFSET(cls):
+        if _has(mro, type) or _has(mro, _MODULE_TYPE) or cls is _FUNCTION or not _DICTOFFSET(cls):
             return None
         if any(type_name(base) == "_thread._local" for base in mro):
             return None  # asking for its `__dict__` makes one for this thread, by the program's own `__init__`
@@ -659,10 +666,10 @@ class Describer:
 
     def _tail(self, cls, mro, name):
         """A function that gives further keys of the line: names, lengths, places."""
-        if type in mro:
+        if _has(mro, type):
             return lambda obj: ',"name":%s%s' % (
                 quote(type_name(obj)), "" if _FLAGS(obj) & _HEAP_TYPE else self._immortal())
-        if cls is _MODULE_TYPE or _MODULE_TYPE in mro:
+        if _has(mro, _MODULE_TYPE):
             return self._module_tail
         if cls is _FRAME:
             return self._frame_tail
@@ -679,14 +686,14 @@ class Describer:
             return _named_by(_TYPE_DICT(cls)["get_name"].__get__, True)
         for base, length in ((list, list.__len__), (tuple, tuple.__len__), (dict, dict.__len__), (set, set.__len__),
                              (frozenset, frozenset.__len__), (str, str.__len__), (bytes, bytes.__len__)):
-            if base in mro:
+            if _has(mro, base):
                 return lambda obj: ',"len":%d' % length(obj)
         deque = _loaded("_collections", "deque")
-        if deque is not None and deque in mro:
+        if deque is not None and _has(mro, deque):
             length_of_deque = _TYPE_DICT(deque)["__len__"]
             return lambda obj: ',"len":%d' % length_of_deque(obj)
         array = _loaded("numpy", "ndarray")
-        if array is not None and array in mro:
+        if array is not None and _has(mro, array):
             return _array_tail(array)
         return _nothing
 
@@ -1008,7 +1015,7 @@ def _like_annotations(namespace, function, forked):
     if not namespace or any(type(name) is not str for name in namespace):
         return False
     if not forked and sys.version_info >= (3, 12):
-        return all(type in _MRO(type(value)) for value in namespace.values())
+        return all(_has(_MRO(type(value)), type) for value in namespace.values())
     names = function.__code__.co_varnames
     return all(name == "return" or name in names for name in namespace)
 
@@ -1131,9 +1138,13 @@ def _thread_dicts():
     local = _loaded("_thread", "_local")
     if local is None:
         return []
-    found = []
+    found, known = [], {}
     for obj in gc.get_objects():
-        if type(obj) is local or (local in _MRO(type(obj)) if type(obj) not in (dict, list, tuple) else False):
+        cls = type(obj)
+        is_local = known.get(id(cls))
+        if is_local is None:
+            is_local = known[id(cls)] = _has(_MRO(cls), local)
+        if is_local:
             dicts = []
             for table in _get_referents(obj):
                 if type(table) is dict:
@@ -1360,14 +1371,20 @@ _HARMLESS = ("typing", "weakref", "types", "functools", "_weakrefset", "builtins
 
 def _compared_by_program(objects):
     """Whether there is a class of callable objects with an `__eq__` of the program's own."""
+    known = {}
     for cls in objects:
-        if type in _MRO(type(cls)) and _FLAGS(cls) & _HEAP_TYPE:
+        kind = type(cls)
+        is_class = known.get(id(kind))
+        if is_class is None:
+            is_class = known[id(kind)] = _has(_MRO(kind), type)
+        if is_class and _FLAGS(cls) & _HEAP_TYPE:
             mro = _MRO(cls)
             if any("__call__" in _TYPE_DICT(base) for base in mro):
                 for base in mro:
                     found = _TYPE_DICT(base).get("__eq__")
                     if found is not None:
-                        if type(found) is not _SLOT_WRAPPER and _TYPE_DICT(base).get("__module__") not in _HARMLESS:
+                        module = _TYPE_DICT(base).get("__module__")
+                        if type(found) is not _SLOT_WRAPPER and (type(module) is not str or module not in _HARMLESS):
                             return True
                         break
     return False
@@ -1382,7 +1399,7 @@ def _function_name(function):
 
 def _is_enum(handler):
     """Whether a handler is `SIG_DFL` or `SIG_IGN` as an enum."""
-    return int in _MRO(type(handler))
+    return _has(_MRO(type(handler)), int)
 
 
 def _short_place(frame):
@@ -1457,7 +1474,7 @@ def _own_objects(held, apart):
                 if id(referent.__globals__) not in blocked:
                     continue
                 blocked.add(id(referent))
-            elif type in _MRO(cls):
+            elif _has(_MRO(cls), type):
                 module = _TYPE_DICT(referent).get("__module__")
                 if type(module) is not str or not (module == __name__ or package and module.startswith(package + ".")):
                     continue
@@ -2125,5 +2142,7 @@ class _NoForkWarning:
             self.filters.insert(0, self.entry)
 
     def __exit__(self, *error):
-        if type(self.filters) is list and self.entry in self.filters:
-            self.filters.remove(self.entry)
+        for place, entry in enumerate(self.filters if type(self.filters) is list else ()):
+            if entry is self.entry:
+                del self.filters[place]
+                break

@@ -22,7 +22,7 @@ def from_outside(directory, values, fork, frames):
         _leave_out_frames(before, frames)
         if fork:
             try:
-                _write_in_grandchild(job, words, before)
+                _write_in_grandchild(job, words, before, directory)
             finally:
                 os.close(job.descriptor)
                 before.clear()
@@ -35,6 +35,16 @@ def from_outside(directory, values, fork, frames):
         os.close(words)
 
 
+def forget():
+    """Empties this namespace, so that what is left of it waits for no collection but the bare classes."""
+    for value in list(globals().values()):
+        if type(value) is type and _TYPE_DICT(value).get("__module__") == __name__:
+            for name, member in list(_TYPE_DICT(value).items()):
+                if type(member) is _FUNCTION:
+                    delattr(value, name)
+    globals().clear()
+
+
 class _BeforeFromOutside(Before):
     """As from within; but this code has only just been compiled, so that the collector still lists parts of it.
 
@@ -44,6 +54,9 @@ class _BeforeFromOutside(Before):
 
     def containers(self):
         own = Before.containers(self) | _own_code(self.foreign)
+        core = globals().get("_core")
+        if core is not None:
+            own |= {id(core), id(core.__self__), id(core.__self__.__dict__)}
         return own | {id(obj) for obj in gc.get_objects() if type(obj) is list and _is_of_script(obj)}
 
 
@@ -107,7 +120,7 @@ def _leave_out_frames(before, count):
     before.frames[:] = [entry for entry in before.frames if entry[1] is not None]
 
 
-def _write_in_grandchild(job, words, before):
+def _write_in_grandchild(job, words, before, directory):
     """Returns when a grandchild has been started and its parent has been waited for."""
     active = _loaded("threading", "_active")
     threads = list(active.items()) if type(active) is dict else []
@@ -124,6 +137,7 @@ def _write_in_grandchild(job, words, before):
                     del threads, active
                     _become_writer(job.descriptor, words)
                     _say(words, "writer %d" % os.getpid())
+                    job.core = _native_walk(directory)
                     _write_and_say(job, words, before)
             finally:
                 os._exit(0)
@@ -142,6 +156,24 @@ def _become_writer(sink, words):
         os.dup2(null, descriptor)
     _lift_memory_limit()
     _close_descriptors({0, 1, 2, sink, words})
+
+
+def _native_walk(directory):
+    """The walk of the native core; `None` where there is none for this interpreter, or where libraries may not be loaded.
+
+    Only ever loaded into the grandchild, which ends."""
+    own_walk = walk
+    try:
+        with open(directory + "/native.py", "rb") as file:
+            text = file.read()
+        exec(compile(text, "<retainers capture>", "exec"), globals())
+        load(directory + "/native_core.so")
+        return globals()["walk"]
+    except Exception:
+        return None
+    finally:
+        # the native one calls the agent's where it cannot do without
+        globals()["walk"] = own_walk
 
 
 def _write_and_say(job, words, before):

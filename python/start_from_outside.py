@@ -26,6 +26,7 @@ def start(directory, values, fork, frames):
         loaded = loaded.split("\n")
         for name in [name for name in sys.modules if name not in loaded]:
             del sys.modules[name]
+        globals().get("forget", globals)()
 
 
 try:

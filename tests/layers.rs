@@ -4,9 +4,21 @@ use std::path::{Path, PathBuf};
 
 /// `redact` rewrites records, so it stands on `format`; `capture` makes dumps and knows nothing but errors and counts: it
 /// stands before `cli`, which alone uses it.
-const LAYERS: [&str; 13] = [
-    "counts", "progress", "error", "source", "sink", "graph", "format", "redact", "report", "analysis", "present",
-    "capture", "cli",
+const LAYERS: [&str; 14] = [
+    "counts",
+    "progress",
+    "error",
+    "source",
+    "sink",
+    "graph",
+    "format",
+    "redact",
+    "report",
+    "analysis",
+    "present",
+    "native_core",
+    "capture",
+    "cli",
 ];
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -14,7 +14,7 @@ use super::memory::{Memory, ProcessMemory};
 use super::process::{INSIDE, Process, Rights, Status};
 use super::receive::{Signals, Stopped, receive};
 use super::remote::Remote;
-use super::{AGENT, Captured, Request, Way};
+use super::{AGENT, Captured, Request, Way, native_core};
 use crate::error::{Error, Result};
 
 /// The first version whose process can be captured.
@@ -23,6 +23,9 @@ const FIRST: Version = Version { major: 3, minor: 8, micro: None };
 const RUNNING_THREADS: Duration = Duration::from_millis(500);
 /// How long the main thread is given, before another way is tried.
 const WOKEN_THREAD: Duration = Duration::from_secs(3);
+
+/// The agent's half of the native core.
+const NATIVE: &[u8] = include_bytes!("../../python/retainers/_native.py");
 
 /// Captures a process; its dump goes to `out`.
 ///
@@ -36,8 +39,9 @@ pub fn capture(request: &Request, out: &mut dyn Write) -> Result<Captured> {
     let interpreter = interpreter(process).map_err(failed)?;
     let signals = Signals::hold().map_err(|error| failed(format!("signals cannot be held back: {error}")))?;
     let agent = format!("{AGENT}\n\n{}", include_str!("../../python/from_outside.py"));
+    let texts = [("agent.py", agent.as_bytes()), ("native.py", NATIVE), ("native_core.so", native_core())];
     let (meeting, pipes) =
-        Meeting::with(process, &status, &agent).map_err(|error| failed(no_meeting(process, &error)))?;
+        Meeting::with(process, &status, &texts).map_err(|error| failed(no_meeting(process, &error)))?;
     let is_over = AtomicBool::new(false);
     let entry = Entry { request, process, interpreter: &interpreter, meeting: &meeting, deadline, is_over: &is_over };
     let received = std::thread::scope(|scope| {

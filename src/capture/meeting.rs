@@ -36,11 +36,11 @@ pub struct Pipes {
 }
 
 impl Meeting {
-    /// Makes the directory for a process, with the agent in it.
+    /// Makes the directory for a process, with these files in it.
     ///
     /// # Errors
     /// The process has no directory that can be written to.
-    pub fn with(process: Process, status: &Status, agent: &str) -> io::Result<(Self, Pipes)> {
+    pub fn with(process: Process, status: &Status, texts: &[(&str, &[u8])]) -> io::Result<(Self, Pipes)> {
         let root = process.file("root");
         let name = format!(".retainers-{}-{}", std::process::id(), process.0);
         let mut failed = io::Error::from(io::ErrorKind::NotFound);
@@ -50,7 +50,7 @@ impl Meeting {
             if !is_plain(&root, place) {
                 continue;
             }
-            match furnish(&ours, status, agent) {
+            match furnish(&ours, status, texts) {
                 Ok((script, pipes)) => return Ok((Self { ours, theirs, script }, pipes)),
                 Err(error) => {
                     // half of it may be there
@@ -112,10 +112,12 @@ fn is_plain(root: &Path, place: &str) -> bool {
 }
 
 /// Makes the directory and what is in it, all of it ours until it is complete.
-fn furnish(directory: &Path, status: &Status, agent: &str) -> io::Result<(File, Pipes)> {
+fn furnish(directory: &Path, status: &Status, texts: &[(&str, &[u8])]) -> io::Result<(File, Pipes)> {
     fs::create_dir(directory)?;
     fs::set_permissions(directory, Permissions::from_mode(0o700))?;
-    file(&directory.join("agent.py"), status)?.write_all(agent.as_bytes())?;
+    for (name, text) in texts {
+        file(&directory.join(name), status)?.write_all(text)?;
+    }
     file(&directory.join("ticket"), status)?;
     let script = file(&directory.join("start.py"), status)?;
     let pipes = Pipes { dump: pipe(&directory.join("dump"), status)?, words: pipe(&directory.join("words"), status)? };

@@ -8,12 +8,14 @@
 
 use std::time::Duration;
 
+use crate::native_core::NATIVE_CORE;
+
 /// The capture agent: one Python file, as `retainers agent` prints it and as captures from outside run it.
 pub const AGENT: &str = include_str!("../../python/retainers/agent.py");
 
 /// The shared library that walks a heap natively; empty where this build has none.
 pub fn native_core() -> &'static [u8] {
-    &[]
+    NATIVE_CORE
 }
 
 /// How to get into a process.

@@ -318,11 +318,15 @@ impl<'a> Walk<'a> {
         // SAFETY: the object is alive; what the answer holds is used before the answer goes
         unsafe {
             let count = self.python_number(self.count(object))?;
+            let learnt = class.filter(|class| class.kind == Kind::Learnt);
+            if let (Some(class), Some(templates)) = (learnt, self.templates.as_mut()) {
+                // beforehand, since Python may add to an object by asking it
+                templates.traverse(class.address, object);
+            }
             let answer = (api.PyObject_CallFunctionObjArgs)(callbacks.describe, object, count, 0usize);
             (api.Py_DecRef)(count);
             let start = self.out.len();
             self.write_description(answer)?;
-            let learnt = class.filter(|class| class.kind == Kind::Learnt);
             if let (Some(class), Some(templates)) = (learnt, self.templates.as_mut()) {
                 let line = self.out.as_slice().get(start..).unwrap_or_default();
                 let sample = Sample { class: class.address, object, line, blocked: &self.apart.blocked };

@@ -278,7 +278,7 @@ impl Classes {
                 if word(member, types::MEMBER_TYPE) as i32 != types::SLOT {
                     return false;
                 }
-                if offset % 8 != 0 || offset < 16 || offset + 8 > size || byte(name, 0) == 0 {
+                if !offset.is_multiple_of(8) || offset < 16 || offset + 8 > size || byte(name, 0) == 0 {
                     return false;
                 }
                 let name = CStr::from_ptr(name as *const _).to_bytes();

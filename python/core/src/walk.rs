@@ -458,26 +458,26 @@ impl<'a> Walk<'a> {
 
     /// The three items of an answer; it stays alive, and so do they.
     unsafe fn triple(&self, answer: Object) -> Result<[Object; 3], Raised> {
+        let api = self.describer.api;
         if answer == 0 {
             return Err(Raised);
         }
-        // SAFETY: the answer is alive; a tuple's items follow its head
+        // SAFETY: the answer is alive; the interpreter checks the indices
         unsafe {
-            if type_of(answer) != self.describer.api.PyTuple_Type || word(answer, containers::LENGTH) != 3 {
-                (self.describer.api.Py_DecRef)(answer);
+            if type_of(answer) != api.PyTuple_Type || (api.PyTuple_Size)(answer) != 3 {
+                (api.Py_DecRef)(answer);
                 return Err(
                     self.type_error(c"a callback of the native core returned something else than a tuple of three")
                 );
             }
-            let items = self.describer.layout.tuple_items();
-            Ok([word(answer, items), word(answer, items + 8), word(answer, items + 16)])
+            Ok([0, 1, 2].map(|index| (api.PyTuple_GetItem)(answer, index)))
         }
     }
 
-    /// An exact int or bool of at most sixty bits.
+    /// An exact int or bool.
     unsafe fn number(&self, object: Object) -> Option<i64> {
         // SAFETY: the object is alive
-        unsafe { number(self.describer.api, &self.describer.layout, object) }
+        unsafe { number(self.describer.api, object) }
     }
 
     fn python_bytes(&self, bytes: &[u8]) -> Result<Object, Raised> {

@@ -182,7 +182,7 @@ _GETTERS = {
     "pandas._libs.internals.BlockManager": ("axes", "blocks"),
     "pandas._libs.internals.Block": ("values", "mgr_locs", "refs"),
     "numpy.ndarray": ("base", "dtype"),
-    "types.GenericAlias": ("__origin__", "__args__", "__parameters__"),
+    "types.GenericAlias": ("__origin__", "__args__"),
     "greenlet.greenlet": ("parent", "gr_context", "run"),
 }
 #: Types that hold one object which no getter hands out.
@@ -193,6 +193,8 @@ _ONLY = {
     "dict_items": "mapping", "mappingproxy": "mapping", "enumerate": "it", "reversed": "seq", "filter": "it",
     "async_generator_asend": "ags_gen", "memoryview": "obj", "managedbuffer": "obj", "coroutine_wrapper": "cw_coroutine", "wrapper_descriptor": "__objclass__",
     "method_descriptor": "__objclass__", "getset_descriptor": "__objclass__", "member_descriptor": "__objclass__",
+    # asking for them makes them, by asking the arguments for theirs
+    "types.GenericAlias": "__parameters__",
     "classmethod_descriptor": "__objclass__", "_contextvars.Context": "ctx_vars", "contextvars.Context": "ctx_vars",
 }
 #: What types hold that the garbage collector is not told about.
@@ -776,7 +778,7 @@ class Describer:
         the child may do."""
         places = [place for place, referent in enumerate(referents) if type(referent) is dict]
         places = [place for place in places if referents[place] is not obj.__globals__ and referents[place] is not obj.__kwdefaults__
-                  and not _is_builtins(referents[place])]
+                  and referents[place] is not getattr(obj, "__builtins__", None) and not _is_builtins(referents[place])]
         closure = obj.__closure__
         after = next((place for place, referent in enumerate(referents) if closure is not None and referent is closure), None)
         for order, place in enumerate(places):

@@ -192,7 +192,7 @@ _ONLY = {
     "dict_items": "mapping", "mappingproxy": "mapping", "enumerate": "it", "reversed": "seq", "filter": "it",
     "async_generator_asend": "ags_gen", "memoryview": "obj", "managedbuffer": "obj", "coroutine_wrapper": "cw_coroutine", "wrapper_descriptor": "__objclass__",
     "method_descriptor": "__objclass__", "getset_descriptor": "__objclass__", "member_descriptor": "__objclass__",
-    "classmethod_descriptor": "__objclass__", "_contextvars.Context": "ctx_vars", "contextvars.Context": "ctx_vars",
+    "classmethod_descriptor": "__objclass__", "property": "__name__", "types.UnionType": "__parameters__", "_contextvars.Context": "ctx_vars", "contextvars.Context": "ctx_vars",
 }
 #: What types hold that the garbage collector is not told about.
 _UNTRACKED = {
@@ -853,13 +853,19 @@ class Describer:
                 expected.likely(referent, '"dummies"')
 
     def cache(self, obj, expected, referents):
-        """Results of `functools.lru_cache` are reported with their keys, newest last."""
+        """Results of `functools.lru_cache` are reported with their keys; its own `__dict__` is the last dictionary."""
+        dicts = [referent for referent in referents if type(referent) is dict]
+        if len(dicts) > 1:
+            expected.likely(dicts[-1], '"__dict__"')
+            self.namespaces.add(id(dicts[-1]))
         wrapped = _instance_value(obj, "__wrapped__")
-        for referent in referents:
-            if referent is not wrapped and type(referent) is not type:
-                expected.likely(referent, '"cache"' if type(referent) is dict else '"cache[…]"')
         if wrapped is not None:
             expected.likely(wrapped, '"func"')
+        for referent in referents:
+            if type(referent) is dict:
+                expected.likely(referent, '"cache"')
+            elif id(referent) != id(type(obj)):
+                expected.likely(referent, '"cache[…]"')
 
     def callbacks(self, obj, expected, referents):
         """Callbacks of a future, which are handed out in new tuples."""

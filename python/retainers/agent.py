@@ -24,6 +24,9 @@ import time
 
 __all__ = ["CaptureError", "Dump", "dump"]
 
+# where this text is executed in a bare dictionary, its classes need a module of their own, by which they are left out
+globals().setdefault("__name__", "retainers_agent")
+
 FORMAT_VERSION = 1
 #: Longest text of a value, in characters or bytes.
 VALUE_LIMIT = 120
@@ -1445,6 +1448,11 @@ def _reports_dicts():
     return any(referent is attributes for referent in _get_referents(probe))
 
 
+def _parts_of_code(code):
+    """What a code object holds, which the collector is not told."""
+    return [_TYPE_DICT(_CODE)[part].__get__(code) for part in _UNTRACKED["code"] if type(_TYPE_DICT(_CODE).get(part)) is _MEMBER]
+
+
 def _own_objects(held, apart):
     """Addresses of what belongs to this package and its running functions alone, and of those that no reference may lead to.
 
@@ -1468,13 +1476,13 @@ def _own_objects(held, apart):
     own = set(blocked)
     while start:
         obj = start.pop()
-        for referent in _get_referents(obj):
+        for referent in _parts_of_code(obj) if type(obj) is _CODE else _get_referents(obj):
             cls = type(referent)
             if id(obj) in blocked:
                 held[id(referent)] = held.get(id(referent), 0) + 1
             if id(referent) in own or id(referent) in apart:
                 continue
-            if cls is _MODULE_TYPE or cls is _FRAME or not gc.is_tracked(referent):
+            if cls is _MODULE_TYPE or cls is _FRAME or not (cls is _CODE or gc.is_tracked(referent)):
                 continue
             if cls is _FUNCTION:
                 if id(referent.__globals__) not in blocked:

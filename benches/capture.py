@@ -102,17 +102,18 @@ def resident():
 nodes = [Node(number) for number in range(%d)]
 gc.collect()
 before = resident()
-import retainers
-retainers.dump(sys.argv[1], core=False)
-print(resident() - before, before)
+from retainers import agent
+imported = resident()
+agent.dump(sys.argv[1], core=False)
+print(before, imported - before, resident() - imported)
 """ % (sys.path[0], objects // OBJECTS_OF_A_NODE)
     if not os.path.exists("/proc/self/statm"):
         print("bytes added to the target: not told by this system")
         return
     said = subprocess.run([sys.executable, "-c", program, path], stdout=subprocess.PIPE, check=True)
-    added, before = map(int, said.stdout.split())
-    print("%-44s %8.2f   (%.1f MiB on %.0f MiB; nearly all of it the code of the package)" % (
-        "resident memory after / before", (before + added) / before, added / 2**20, before / 2**20))
+    before, code, added = map(int, said.stdout.split())
+    print("%-44s %8.2f MiB by a dump, %.2f MiB once by the import, on %.0f MiB" % (
+        "resident memory added to the target", added / 2**20, code / 2**20, before / 2**20))
 
 
 def size(path, dump):

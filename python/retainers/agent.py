@@ -24,6 +24,9 @@ import time
 
 __all__ = ["CaptureError", "Dump", "dump"]
 
+# where this text is executed in a bare dictionary, its classes need a module of their own, by which they are left out
+globals().setdefault("__name__", "retainers_agent")
+
 FORMAT_VERSION = 1
 #: Longest text of a value, in characters or bytes.
 VALUE_LIMIT = 120
@@ -193,9 +196,10 @@ _ONLY = {
     "dict_items": "mapping", "mappingproxy": "mapping", "enumerate": "it", "reversed": "seq", "filter": "it",
     "async_generator_asend": "ags_gen", "memoryview": "obj", "managedbuffer": "obj", "coroutine_wrapper": "cw_coroutine", "wrapper_descriptor": "__objclass__",
     "method_descriptor": "__objclass__", "getset_descriptor": "__objclass__", "member_descriptor": "__objclass__",
+    "classmethod_descriptor": "__objclass__", "property": "__name__",
     # asking for them makes them, by asking the arguments for theirs
-    "types.GenericAlias": "__parameters__",
-    "classmethod_descriptor": "__objclass__", "_contextvars.Context": "ctx_vars", "contextvars.Context": "ctx_vars",
+    "types.UnionType": "__parameters__", "types.GenericAlias": "__parameters__",
+    "_contextvars.Context": "ctx_vars", "contextvars.Context": "ctx_vars",
 }
 #: What types hold that the garbage collector is not told about.
 _UNTRACKED = {
@@ -861,13 +865,19 @@ class Describer:
                 expected.likely(referent, '"dummies"')
 
     def cache(self, obj, expected, referents):
-        """Results of `functools.lru_cache` are reported with their keys, newest last."""
+        """Results of `functools.lru_cache` are reported with their keys; its own `__dict__` is the last dictionary."""
+        dicts = [referent for referent in referents if type(referent) is dict]
+        if len(dicts) > 1:
+            expected.likely(dicts[-1], '"__dict__"')
+            self.namespaces.add(id(dicts[-1]))
         wrapped = _instance_value(obj, "__wrapped__")
-        for referent in referents:
-            if referent is not wrapped and type(referent) is not type:
-                expected.likely(referent, '"cache"' if type(referent) is dict else '"cache[…]"')
         if wrapped is not None:
             expected.likely(wrapped, '"func"')
+        for referent in referents:
+            if type(referent) is dict:
+                expected.likely(referent, '"cache"')
+            elif id(referent) != id(type(obj)):
+                expected.likely(referent, '"cache[…]"')
 
     def callbacks(self, obj, expected, referents):
         """Callbacks of a future, which are handed out in new tuples."""
@@ -1447,6 +1457,11 @@ def _reports_dicts():
     return any(referent is attributes for referent in _get_referents(probe))
 
 
+def _parts_of_code(code):
+    """What a code object holds, which the collector is not told."""
+    return [_TYPE_DICT(_CODE)[part].__get__(code) for part in _UNTRACKED["code"] if type(_TYPE_DICT(_CODE).get(part)) is _MEMBER]
+
+
 def _own_objects(held, apart):
     """Addresses of what belongs to this package and its running functions alone, and of those that no reference may lead to.
 
@@ -1470,13 +1485,13 @@ def _own_objects(held, apart):
     own = set(blocked)
     while start:
         obj = start.pop()
-        for referent in _get_referents(obj):
+        for referent in _parts_of_code(obj) if type(obj) is _CODE else _get_referents(obj):
             cls = type(referent)
             if id(obj) in blocked:
                 held[id(referent)] = held.get(id(referent), 0) + 1
             if id(referent) in own or id(referent) in apart:
                 continue
-            if cls is _MODULE_TYPE or cls is _FRAME or not gc.is_tracked(referent):
+            if cls is _MODULE_TYPE or cls is _FRAME or not (cls is _CODE or gc.is_tracked(referent)):
                 continue
             if cls is _FUNCTION:
                 if id(referent.__globals__) not in blocked:

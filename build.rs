@@ -28,7 +28,7 @@ fn main() {
 
 /// Compiles the core for the target of the package that is being built.
 fn build(library: &Path) -> Result<(), String> {
-    if variable("CARGO_CFG_UNIX") != "" || variable("CARGO_CFG_TARGET_POINTER_WIDTH") != "64" {
+    if env::var_os("CARGO_CFG_UNIX").is_none() || variable("CARGO_CFG_TARGET_POINTER_WIDTH") != "64" {
         return Err(format!("it is made for 64-bit Unix, not for {}", variable("TARGET").display()));
     }
     let mut rustc = Command::new(variable("RUSTC"));

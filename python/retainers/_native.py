@@ -179,7 +179,7 @@ def _empty_sizes(agent):
     size = sys.getsizeof
     header = size([]) - list.__basicsize__
     cell = agent["_CELL"]
-    sizes = {int: 0, str: 0, bytes: size(b""), list: size([]), tuple: size(()), dict: dict.__basicsize__ + header,
+    sizes = {int: 0, str: 0, float: size(0.0), bytes: size(b""), list: size([]), tuple: size(()), dict: dict.__basicsize__ + header,
              set: size(set()), frozenset: size(frozenset()), cell: cell.__basicsize__ + header}
     return {id(cls): found for cls, found in sizes.items()}
 

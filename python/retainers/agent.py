@@ -24,6 +24,9 @@ import time
 
 __all__ = ["CaptureError", "Dump", "dump"]
 
+# where this text is executed in a bare dictionary, its classes need a module of their own, by which they are left out
+globals().setdefault("__name__", "retainers_agent")
+
 FORMAT_VERSION = 1
 #: Longest text of a value, in characters or bytes.
 VALUE_LIMIT = 120
@@ -154,6 +157,7 @@ _METHOD = _TYPES["method"]
 _METHOD_SELF = _METHOD.__dict__["__self__"].__get__
 _METHOD_FUNCTION = _METHOD.__dict__["__func__"].__get__
 _CELL_CONTENTS = _CELL.__dict__["cell_contents"].__get__
+_FUNCTION_DICT = _FUNCTION.__dict__["__dict__"].__get__
 _CODE_NAME = "co_qualname" if "co_qualname" in _CODE.__dict__ else "co_name"
 _MODULE_DICT = _MODULE_TYPE.__dict__["__dict__"].__get__
 _CO_OPTIMIZED = 1
@@ -181,7 +185,7 @@ _GETTERS = {
     "pandas._libs.internals.BlockManager": ("axes", "blocks"),
     "pandas._libs.internals.Block": ("values", "mgr_locs", "refs"),
     "numpy.ndarray": ("base", "dtype"),
-    "types.GenericAlias": ("__origin__", "__args__", "__parameters__"),
+    "types.GenericAlias": ("__origin__", "__args__"),
     "greenlet.greenlet": ("parent", "gr_context", "run"),
 }
 #: Types that hold one object which no getter hands out.
@@ -192,7 +196,10 @@ _ONLY = {
     "dict_items": "mapping", "mappingproxy": "mapping", "enumerate": "it", "reversed": "seq", "filter": "it",
     "async_generator_asend": "ags_gen", "memoryview": "obj", "managedbuffer": "obj", "coroutine_wrapper": "cw_coroutine", "wrapper_descriptor": "__objclass__",
     "method_descriptor": "__objclass__", "getset_descriptor": "__objclass__", "member_descriptor": "__objclass__",
-    "classmethod_descriptor": "__objclass__", "_contextvars.Context": "ctx_vars", "contextvars.Context": "ctx_vars",
+    "classmethod_descriptor": "__objclass__", "property": "__name__",
+    # asking for them makes them, by asking the arguments for theirs
+    "types.UnionType": "__parameters__", "types.GenericAlias": "__parameters__",
+    "_contextvars.Context": "ctx_vars", "contextvars.Context": "ctx_vars",
 }
 #: What types hold that the garbage collector is not told about.
 _UNTRACKED = {
@@ -611,6 +618,8 @@ class Describer:
                 value = namespace.get(name)
                 if type(value) is _GETSET:
                     found.append((self._hold(value), quote(name)))
+        # an absent member reads as None, and so would take the name of a None that is there: most often a missing docstring
+        found.sort(key=lambda pair: pair[1] != '"__doc__"')
         return found
 
     def _dict_reader(self, cls, mro):
@@ -769,15 +778,18 @@ class Describer:
             expected.certain(_QUALNAME(obj), '"__qualname__"')
 
     def parts_of_function(self, obj, expected, referents):
-        """`__dict__` and `__annotations__` are told apart by where the collector reports them: asking would make them."""
+        """`__dict__` and `__annotations__` are told apart by where the collector reports them: asking makes them, which only
+        the child may do."""
         places = [place for place, referent in enumerate(referents) if type(referent) is dict]
         places = [place for place in places if referents[place] is not obj.__globals__ and referents[place] is not obj.__kwdefaults__
-                  and not _is_builtins(referents[place])]
+                  and referents[place] is not getattr(obj, "__builtins__", None) and not _is_builtins(referents[place])]
         closure = obj.__closure__
         after = next((place for place, referent in enumerate(referents) if closure is not None and referent is closure), None)
         for order, place in enumerate(places):
             namespace = referents[place]
-            if after is not None:
+            if self.forked:
+                is_dict = namespace is _FUNCTION_DICT(obj)
+            elif after is not None:
                 is_dict = place < after
             elif len(places) > 1:
                 is_dict = order == 0
@@ -853,13 +865,19 @@ class Describer:
                 expected.likely(referent, '"dummies"')
 
     def cache(self, obj, expected, referents):
-        """Results of `functools.lru_cache` are reported with their keys, newest last."""
+        """Results of `functools.lru_cache` are reported with their keys; its own `__dict__` is the last dictionary."""
+        dicts = [referent for referent in referents if type(referent) is dict]
+        if len(dicts) > 1:
+            expected.likely(dicts[-1], '"__dict__"')
+            self.namespaces.add(id(dicts[-1]))
         wrapped = _instance_value(obj, "__wrapped__")
-        for referent in referents:
-            if referent is not wrapped and type(referent) is not type:
-                expected.likely(referent, '"cache"' if type(referent) is dict else '"cache[…]"')
         if wrapped is not None:
             expected.likely(wrapped, '"func"')
+        for referent in referents:
+            if type(referent) is dict:
+                expected.likely(referent, '"cache"')
+            elif id(referent) != id(type(obj)):
+                expected.likely(referent, '"cache[…]"')
 
     def callbacks(self, obj, expected, referents):
         """Callbacks of a future, which are handed out in new tuples."""
@@ -1439,6 +1457,11 @@ def _reports_dicts():
     return any(referent is attributes for referent in _get_referents(probe))
 
 
+def _parts_of_code(code):
+    """What a code object holds, which the collector is not told."""
+    return [_TYPE_DICT(_CODE)[part].__get__(code) for part in _UNTRACKED["code"] if type(_TYPE_DICT(_CODE).get(part)) is _MEMBER]
+
+
 def _own_objects(held, apart):
     """Addresses of what belongs to this package and its running functions alone, and of those that no reference may lead to.
 
@@ -1462,13 +1485,13 @@ def _own_objects(held, apart):
     own = set(blocked)
     while start:
         obj = start.pop()
-        for referent in _get_referents(obj):
+        for referent in _parts_of_code(obj) if type(obj) is _CODE else _get_referents(obj):
             cls = type(referent)
             if id(obj) in blocked:
                 held[id(referent)] = held.get(id(referent), 0) + 1
             if id(referent) in own or id(referent) in apart:
                 continue
-            if cls is _MODULE_TYPE or cls is _FRAME or not gc.is_tracked(referent):
+            if cls is _MODULE_TYPE or cls is _FRAME or not (cls is _CODE or gc.is_tracked(referent)):
                 continue
             if cls is _FUNCTION:
                 if id(referent.__globals__) not in blocked:

@@ -156,6 +156,9 @@ retainers.dump(PATH, fork=%r, core=False)
             self.assertLess(longest[0], len(heap.objects) // 4, longest)
             mine = [line for line in heap.objects.values() if "retainers" in str(line.get("name", ""))]
             self.assertEqual(mine, [])
+            code = [line["name"] for line in heap.objects.values() if line["type"] in ("code", "function")
+                    and line.get("name", "").split(".")[0] in ("Describer", "Capture", "Before", "_walk_some", "quote")]
+            self.assertEqual(code, [])
             functions = [line for line in heap.objects.values() if line["type"] == "frame"]
             self.assertEqual([line["name"] for line in functions if "dump" in line["name"]], [])
 

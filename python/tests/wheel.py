@@ -79,7 +79,7 @@ def interpreters():
     found = {}
     for candidate in candidates:
         try:
-            name, major, minor, threaded = run(candidate, "-c", asked).split()
+            name, major, minor, threaded = run(candidate, "-c", asked, stderr=subprocess.DEVNULL).split()
         except (OSError, subprocess.CalledProcessError):
             continue
         if name == "cpython" and (int(major), int(minor)) >= (3, 8) and threaded == "False":
@@ -93,9 +93,9 @@ def environment(python, directory):
     return directory / "bin"
 
 
-def run(*command, cwd=None):
+def run(*command, **options):
     """What a program prints; its errors go where ours go."""
-    return subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, cwd=cwd, universal_newlines=True).stdout
+    return subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, universal_newlines=True, **options).stdout
 
 
 if __name__ == "__main__":

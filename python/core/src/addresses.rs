@@ -163,7 +163,7 @@ mod tests {
         let mut set = Addresses::new();
         let mut model = HashSet::new();
         let mut state = 1usize;
-        for round in 0..200_000 {
+        for round in 0..20_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             // some close together, some all over the address space
             let address = if round % 2 == 0 { 0x7f00_0000_0000 + (state >> 44) * 8 } else { state >> 17 & !7 };

@@ -168,7 +168,7 @@ impl Classes {
         };
         let (kind, template) = match (kind, plan.size, templates) {
             // SAFETY: the caller's promise
-            (Kind::Described, Some(_), Some(templates)) if unsafe { word(address, types::BASIC_SIZE) } <= LEARNT => {
+            (Kind::Described, Some(_), Some(templates)) if unsafe { can_be_learnt(address) } => {
                 (Kind::Learnt, templates.add())
             }
             (Kind::Instance, Some(_), _) if plan.asks_size => (Kind::Described, 0),
@@ -278,7 +278,7 @@ impl Classes {
                 if word(member, types::MEMBER_TYPE) as i32 != types::SLOT {
                     return false;
                 }
-                if offset % 8 != 0 || offset < 16 || offset + 8 > size || byte(name, 0) == 0 {
+                if !offset.is_multiple_of(8) || offset < 16 || offset + 8 > size || byte(name, 0) == 0 {
                     return false;
                 }
                 let name = CStr::from_ptr(name as *const _).to_bytes();
@@ -327,6 +327,15 @@ impl Classes {
             }
         }
     }
+}
+
+/// Whether the fields of a class's instances can be looked at one by one.
+///
+/// # Safety
+/// `class` is a living type object.
+unsafe fn can_be_learnt(class: Object) -> bool {
+    // SAFETY: the caller's promise
+    unsafe { word(class, types::BASIC_SIZE) <= LEARNT && word(class, types::IS_COLLECTED) == 0 }
 }
 
 fn zeros(count: usize) -> Array<u32> {

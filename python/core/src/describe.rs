@@ -190,7 +190,11 @@ impl Describer<'_> {
             line.size += length * 8;
             line.length(length);
             for index in 0..length {
-                line.refer_item(word(object, items + index * 8), index);
+                // a tuple that is still being made may have gaps
+                let item = word(object, items + index * 8);
+                if item != 0 {
+                    line.refer_item(item, index);
+                }
             }
             if length == 0 { shape::EMPTY } else { shape::ONLY }
         }
@@ -203,7 +207,10 @@ impl Describer<'_> {
             line.size += word(object, containers::LIST_ALLOCATED) * 8;
             line.length(length);
             for index in 0..length {
-                line.refer_item(word(items, index * 8), index);
+                let item = word(items, index * 8);
+                if item != 0 {
+                    line.refer_item(item, index);
+                }
             }
             if length == 0 { shape::EMPTY } else { shape::ONLY }
         }
@@ -378,7 +385,7 @@ impl Describer<'_> {
             if answer == 0 {
                 return Err(Raised);
             }
-            let size = number(self.api, &self.layout, answer).and_then(|size| usize::try_from(size).ok());
+            let size = number(self.api, answer).and_then(|size| usize::try_from(size).ok());
             (self.api.Py_DecRef)(answer);
             Ok(size)
         }
@@ -548,17 +555,15 @@ pub unsafe fn bytes<'a>(api: &Api, object: Object) -> Option<&'a [u8]> {
     }
 }
 
-/// The value of an exact int or bool of at most sixty bits.
+/// The value of an exact int or bool; -1 where it does not fit, with an exception set.
 ///
 /// # Safety
 /// The object is alive.
-pub unsafe fn number(api: &Api, layout: &Layout, object: Object) -> Option<i64> {
-    // SAFETY: the caller's promise, and a bool is laid out as an int
+pub unsafe fn number(api: &Api, object: Object) -> Option<i64> {
+    // SAFETY: the caller's promise
     unsafe {
         let class = type_of(object);
-        if class != api.PyLong_Type && class != api.PyBool_Type {
-            return None;
-        }
-        layout.integer(object).0
+        let is_number = class == api.PyLong_Type || class == api.PyBool_Type;
+        is_number.then(|| (api.PyLong_AsLongLong)(object))
     }
 }

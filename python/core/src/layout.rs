@@ -46,6 +46,8 @@ pub mod types {
     pub const MEMBERS: usize = 240;
     pub const BASE: usize = 256;
     pub const DICT_OFFSET: usize = 288;
+    /// `tp_is_gc`: only some instances are subject to garbage collection.
+    pub const IS_COLLECTED: usize = 328;
 
     /// Instances keep their dictionary in front of the object (3.11 and later).
     pub const MANAGED_DICT: usize = 1 << 4;

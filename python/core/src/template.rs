@@ -91,10 +91,10 @@ impl Templates {
         self.all.failed || self.texts.failed || self.traversed.failed
     }
 
-    /// Learns from the line that Python wrote of an object.
+    /// Learns from the line that Python wrote of an object, once [`Self::traverse`] has been called for it before.
     ///
     /// # Safety
-    /// The object is alive and of the type, a class without instances of other layouts.
+    /// The object is alive and of the class.
     pub unsafe fn learn(&mut self, number: usize, sample: &Sample<'_>, text_of: impl Fn(Object, &mut Text) -> bool) {
         let Some(mut template) = self.all.as_slice().get(number).copied() else { return };
         if template.is_hopeless {
@@ -117,10 +117,7 @@ impl Templates {
     ) -> Option<()> {
         let &Sample { class, object, line, blocked } = sample;
         // SAFETY: the caller's promise
-        let words = unsafe {
-            self.traverse(class, object);
-            words(class)
-        };
+        let words = unsafe { words(class) };
         // Python leaves those out, which says nothing of the type
         if self.traversed.as_slice().iter().any(|&target| blocked.contains(target)) {
             return Some(());
@@ -163,11 +160,13 @@ impl Templates {
         }
         for (index, known) in template.names.iter_mut().take(template.count).enumerate() {
             if seen >> index & 1 == 0 {
-                // SAFETY: within the object
-                known.places &= unsafe { places(object, words, 0) };
-                if known.places == 0 || !known.is_traversed {
+                if !known.is_traversed {
                     return None;
                 }
+                // an absent reference is an empty word, unless Python filled it by asking
+                // SAFETY: within the object
+                let empty = known.places & unsafe { places(object, words, 0) };
+                known.places = if empty == 0 { known.places } else { empty };
             }
         }
         match parts.title {
@@ -253,7 +252,10 @@ impl Templates {
     }
 
     /// Asks the type what it hands to the collector.
-    unsafe fn traverse(&mut self, class: Object, object: Object) {
+    ///
+    /// # Safety
+    /// The object is alive and of the class.
+    pub unsafe fn traverse(&mut self, class: Object, object: Object) {
         self.traversed.clear();
         // SAFETY: a type object's function for this, which the interpreter calls in the same way
         unsafe {
@@ -381,7 +383,10 @@ mod tests {
             let address = object.as_ptr() as Object;
             assert!(!unsafe { templates.describe(number, class, address, &mut described, none) });
             let sample = Sample { class, object: address, line: &written, blocked: &Addresses::new() };
-            unsafe { templates.learn(number, &sample, none) };
+            unsafe {
+                templates.traverse(class, address);
+                templates.learn(number, &sample, none);
+            }
         }
         let object = [1, class, 55, 7, 66];
         described.clear();

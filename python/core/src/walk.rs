@@ -318,11 +318,15 @@ impl<'a> Walk<'a> {
         // SAFETY: the object is alive; what the answer holds is used before the answer goes
         unsafe {
             let count = self.python_number(self.count(object))?;
+            let learnt = class.filter(|class| class.kind == Kind::Learnt);
+            if let (Some(class), Some(templates)) = (learnt, self.templates.as_mut()) {
+                // beforehand, since Python may add to an object by asking it
+                templates.traverse(class.address, object);
+            }
             let answer = (api.PyObject_CallFunctionObjArgs)(callbacks.describe, object, count, 0usize);
             (api.Py_DecRef)(count);
             let start = self.out.len();
             self.write_description(answer)?;
-            let learnt = class.filter(|class| class.kind == Kind::Learnt);
             if let (Some(class), Some(templates)) = (learnt, self.templates.as_mut()) {
                 let line = self.out.as_slice().get(start..).unwrap_or_default();
                 let sample = Sample { class: class.address, object, line, blocked: &self.apart.blocked };
@@ -454,26 +458,26 @@ impl<'a> Walk<'a> {
 
     /// The three items of an answer; it stays alive, and so do they.
     unsafe fn triple(&self, answer: Object) -> Result<[Object; 3], Raised> {
+        let api = self.describer.api;
         if answer == 0 {
             return Err(Raised);
         }
-        // SAFETY: the answer is alive; a tuple's items follow its head
+        // SAFETY: the answer is alive; the interpreter checks the indices
         unsafe {
-            if type_of(answer) != self.describer.api.PyTuple_Type || word(answer, containers::LENGTH) != 3 {
-                (self.describer.api.Py_DecRef)(answer);
+            if type_of(answer) != api.PyTuple_Type || (api.PyTuple_Size)(answer) != 3 {
+                (api.Py_DecRef)(answer);
                 return Err(
                     self.type_error(c"a callback of the native core returned something else than a tuple of three")
                 );
             }
-            let items = self.describer.layout.tuple_items();
-            Ok([word(answer, items), word(answer, items + 8), word(answer, items + 16)])
+            Ok([0, 1, 2].map(|index| (api.PyTuple_GetItem)(answer, index)))
         }
     }
 
-    /// An exact int or bool of at most sixty bits.
+    /// An exact int or bool.
     unsafe fn number(&self, object: Object) -> Option<i64> {
         // SAFETY: the object is alive
-        unsafe { number(self.describer.api, &self.describer.layout, object) }
+        unsafe { number(self.describer.api, object) }
     }
 
     fn python_bytes(&self, bytes: &[u8]) -> Result<Object, Raised> {

@@ -1061,7 +1061,7 @@ def _object_columns(array, obj, dtype):
 class Before:
     """What only the live process can tell, noted before it forks; its containers are the capture's own."""
 
-    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "time", "pid", "caller")
+    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "time", "pid", "caller", "active")
 
     def __init__(self, job):
         self.caller = job.caller
@@ -1074,20 +1074,22 @@ class Before:
             self.exceptions.append((_get_ident(), job.exception))
         # a fork takes the other threads away, and with them what they stored in `threading.local`
         self.thread_dicts = _thread_dicts() if len(self.frames) > 1 else []
+        active = _loaded("threading", "_active")
+        self.active = list(active.items()) if type(active) is dict else []
         self.threads = _thread_names()
         self.context = _context()
 
     def containers(self):
         """Addresses of the collector-tracked objects that this has made."""
-        made = [self.frames, self.exceptions, self.thread_dicts, self.threads, self.context]
-        made += self.frames + self.exceptions + self.thread_dicts + self.context
+        made = [self.frames, self.exceptions, self.thread_dicts, self.threads, self.context, self.active]
+        made += self.frames + self.exceptions + self.thread_dicts + self.context + self.active
         made += [dicts for _, dicts in self.thread_dicts]
         return {id(container) for container in made}
 
 
     def clear(self):
         """Lets go of everything, so that no frame is kept alive from here."""
-        for container in (self.frames, self.exceptions, self.thread_dicts, self.threads, self.context):
+        for container in (self.frames, self.exceptions, self.thread_dicts, self.threads, self.context, self.active):
             container.clear()
 
 
@@ -1213,6 +1215,7 @@ class Capture:
         self.objects = [obj for obj in objects if id(obj) not in own
                         and not (type(obj) is _METHOD and id(_METHOD_SELF(obj)) in self.blocked)]
         self.seen = {id(obj) for obj in self.objects}
+        self._threads(before)
         self._modules()
         self._frames(before)
         self._exceptions(before)
@@ -1233,6 +1236,16 @@ class Capture:
     def root(self, kind, name, obj, thread=None):
         if id(obj) not in self.blocked:
             self.roots.append((kind, name, thread, self.add(obj)))
+
+    def _threads(self, before):
+        """Puts the threads back into the table of `threading`, which forgets all but one in a forked child."""
+        active = _loaded("threading", "_active")
+        if self.forked and type(active) is dict:
+            for ident, thread in before.active:
+                if ident not in active:
+                    active[ident] = thread
+        ident = thread = None
+        del before.active[:]
 
     def _modules(self):
         for name, module in list(sys.modules.items()):

@@ -103,6 +103,15 @@ class Roots(unittest.TestCase):
                                  for name, target in zip(line["edges"], line["refs"])))
             self.assertTrue(local)
 
+    def test_the_table_of_threads_is_whole(self):
+        """A forked child forgets the other threads; chains from `threading._active` would be lost."""
+        for fork in MODES:
+            heap, _ = dump_of(PROGRAM % fork)
+            module = heap.objects[heap.rooted("module")["threading"]]
+            names = heap.objects[module["refs"][module["edges"].index("__dict__")]]
+            table = heap.objects[names["refs"][names["edges"].index("['_active']")]]
+            self.assertEqual(table["len"], 2)
+
     def test_a_frame_without_values_has_its_line_in_the_root(self):
         heap = captured(values=False)
         names = [name for kind, name, _, _ in heap.roots if kind == "frame"]

@@ -1061,7 +1061,7 @@ def _object_columns(array, obj, dtype):
 class Before:
     """What only the live process can tell, noted before it forks; its containers are the capture's own."""
 
-    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "time", "pid", "caller", "active")
+    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "time", "pid", "caller", "active", "policy")
 
     def __init__(self, job):
         self.caller = job.caller
@@ -1076,12 +1076,14 @@ class Before:
         self.thread_dicts = _thread_dicts() if len(self.frames) > 1 else []
         active = _loaded("threading", "_active")
         self.active = list(active.items()) if type(active) is dict else []
+        policy = _loaded("asyncio.events", "_event_loop_policy")
+        self.policy = [] if policy is None else [policy, _instance_value(policy, "_local")]
         self.threads = _thread_names()
         self.context = _context()
 
     def containers(self):
         """Addresses of the collector-tracked objects that this has made."""
-        made = [self.frames, self.exceptions, self.thread_dicts, self.threads, self.context, self.active]
+        made = [self.frames, self.exceptions, self.thread_dicts, self.threads, self.context, self.active, self.policy]
         made += self.frames + self.exceptions + self.thread_dicts + self.context + self.active
         made += [dicts for _, dicts in self.thread_dicts]
         return {id(container) for container in made}
@@ -1089,7 +1091,7 @@ class Before:
 
     def clear(self):
         """Lets go of everything, so that no frame is kept alive from here."""
-        for container in (self.frames, self.exceptions, self.thread_dicts, self.threads, self.context, self.active):
+        for container in (self.frames, self.exceptions, self.thread_dicts, self.threads, self.context, self.active, self.policy):
             container.clear()
 
 
@@ -1238,7 +1240,7 @@ class Capture:
             self.roots.append((kind, name, thread, self.add(obj)))
 
     def _threads(self, before):
-        """Puts the threads back into the table of `threading`, which forgets all but one in a forked child."""
+        """Puts back what modules forget in a forked child: the table of `threading`, the event loop of `asyncio`."""
         active = _loaded("threading", "_active")
         if self.forked and type(active) is dict:
             for ident, thread in before.active:
@@ -1246,6 +1248,14 @@ class Capture:
                     active[ident] = thread
         ident = thread = None
         del before.active[:]
+        if self.forked and before.policy and before.policy[1] is not None:
+            # `asyncio` forgets its event loop in a forked child, from 3.12 on
+            getter = _dict_getter(_MRO(type(before.policy[0])))
+            attributes = None if getter is None else getter.__get__(before.policy[0])
+            if type(attributes) is dict:
+                attributes["_local"] = before.policy[1]
+        attributes = None
+        del before.policy[:]
 
     def _modules(self):
         for name, module in list(sys.modules.items()):

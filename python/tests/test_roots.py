@@ -112,6 +112,26 @@ class Roots(unittest.TestCase):
             table = heap.objects[names["refs"][names["edges"].index("['_active']")]]
             self.assertEqual(table["len"], 2)
 
+    def test_the_event_loop_is_still_there(self):
+        for fork in MODES:
+            heap, output = dump_of("""
+import asyncio
+from retainers import agent
+class Held: pass
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+loop.held = Held()
+address = id(loop)
+del loop
+agent.dump(PATH, fork=%r, core=False)
+print(address)
+asyncio.get_event_loop().close()
+""" % fork)
+            self.assertTrue(int(output) in heap.objects)
+            self.assertEqual(heap.types()["__main__.Held"], 1)
+            holders = [line["type"] for line in heap.objects.values() if int(output) in line["refs"] and line["type"] != "method"]
+            self.assertTrue(holders)
+
     def test_a_frame_without_values_has_its_line_in_the_root(self):
         heap = captured(values=False)
         names = [name for kind, name, _, _ in heap.roots if kind == "frame"]

@@ -129,8 +129,17 @@ asyncio.get_event_loop().close()
 """ % fork)
             self.assertTrue(int(output) in heap.objects)
             self.assertEqual(heap.types()["__main__.Held"], 1)
-            holders = [line["type"] for line in heap.objects.values() if int(output) in line["refs"] and line["type"] != "method"]
-            self.assertTrue(holders)
+            tables = [line for line in heap.objects.values() if line["type"] == "dict"
+                      and ("['_loop']", int(output)) in zip(line["edges"], line["refs"])]
+            self.assertEqual(len(tables), 1, "the table of this thread's loop")
+            policy = next(line for line in heap.objects.values() if line["type"].endswith("DefaultEventLoopPolicy"))
+            if "__dict__" in policy["edges"]:
+                policy = heap.objects[policy["refs"][policy["edges"].index("__dict__")]]
+            local = next(target for name, target in zip(policy["edges"], policy["refs"]) if name in ("._local", "['_local']"))
+            reached = {local}
+            for _ in range(3):
+                reached.update(*[heap.objects[address]["refs"] for address in reached])
+            self.assertTrue(tables[0]["address"] in reached)
 
     def test_a_frame_without_values_has_its_line_in_the_root(self):
         heap = captured(values=False)

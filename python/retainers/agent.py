@@ -160,7 +160,7 @@ _CELL_CONTENTS = _CELL.__dict__["cell_contents"].__get__
 _CODE_NAME = "co_qualname" if "co_qualname" in _CODE.__dict__ else "co_name"
 _MODULE_DICT = _MODULE_TYPE.__dict__["__dict__"].__get__
 _CO_OPTIMIZED = 1
-#: `dir()`-like doc of the `__dict__` that classes written in Python get: its getter runs C code of the interpreter only.
+#: How the doc of the `__dict__` begins that the interpreter gives to classes; that getter runs no code of the program.
 _DICT_DOC = "dictionary for instance variables"
 
 #: Getters of the interpreter's own types that hand out what the object holds, and create nothing.
@@ -250,7 +250,7 @@ class Expected:
     `likely` names a reference if the garbage collector reports it; `certain` adds one that it does not report.
     """
 
-    __slots__ = ("values", "names", "certain_from", "is_certain")
+    __slots__ = ("values", "names", "is_certain")
 
     def __init__(self):
         self.values = []
@@ -937,7 +937,9 @@ def _letter(edge):
         return "?"
     if edge == '"__dict__"':
         return "d"
-    return {'"[': "v", '"k': "k" if edge.startswith('"key [') else "a"}.get(edge[:2], "a")
+    if edge.startswith('"['):
+        return "v"
+    return "k" if edge.startswith('"key [') else "a"
 
 
 def _safe_sizeof(mro):

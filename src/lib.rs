@@ -34,6 +34,7 @@ pub mod counts;
 pub mod error;
 pub mod format;
 pub mod graph;
+pub mod native_core;
 pub mod present;
 pub mod progress;
 pub mod report;

@@ -157,6 +157,7 @@ _METHOD = _TYPES["method"]
 _METHOD_SELF = _METHOD.__dict__["__self__"].__get__
 _METHOD_FUNCTION = _METHOD.__dict__["__func__"].__get__
 _CELL_CONTENTS = _CELL.__dict__["cell_contents"].__get__
+_FUNCTION_DICT = _FUNCTION.__dict__["__dict__"].__get__
 _CODE_NAME = "co_qualname" if "co_qualname" in _CODE.__dict__ else "co_name"
 _MODULE_DICT = _MODULE_TYPE.__dict__["__dict__"].__get__
 _CO_OPTIMIZED = 1
@@ -184,7 +185,7 @@ _GETTERS = {
     "pandas._libs.internals.BlockManager": ("axes", "blocks"),
     "pandas._libs.internals.Block": ("values", "mgr_locs", "refs"),
     "numpy.ndarray": ("base", "dtype"),
-    "types.GenericAlias": ("__origin__", "__args__", "__parameters__"),
+    "types.GenericAlias": ("__origin__", "__args__"),
     "greenlet.greenlet": ("parent", "gr_context", "run"),
 }
 #: Types that hold one object which no getter hands out.
@@ -195,7 +196,10 @@ _ONLY = {
     "dict_items": "mapping", "mappingproxy": "mapping", "enumerate": "it", "reversed": "seq", "filter": "it",
     "async_generator_asend": "ags_gen", "memoryview": "obj", "managedbuffer": "obj", "coroutine_wrapper": "cw_coroutine", "wrapper_descriptor": "__objclass__",
     "method_descriptor": "__objclass__", "getset_descriptor": "__objclass__", "member_descriptor": "__objclass__",
-    "classmethod_descriptor": "__objclass__", "property": "__name__", "types.UnionType": "__parameters__", "_contextvars.Context": "ctx_vars", "contextvars.Context": "ctx_vars",
+    "classmethod_descriptor": "__objclass__", "property": "__name__",
+    # asking for them makes them, by asking the arguments for theirs
+    "types.UnionType": "__parameters__", "types.GenericAlias": "__parameters__",
+    "_contextvars.Context": "ctx_vars", "contextvars.Context": "ctx_vars",
 }
 #: What types hold that the garbage collector is not told about.
 _UNTRACKED = {
@@ -614,6 +618,8 @@ class Describer:
                 value = namespace.get(name)
                 if type(value) is _GETSET:
                     found.append((self._hold(value), quote(name)))
+        # an absent member reads as None, and so would take the name of a None that is there: most often a missing docstring
+        found.sort(key=lambda pair: pair[1] != '"__doc__"')
         return found
 
     def _dict_reader(self, cls, mro):
@@ -772,15 +778,18 @@ class Describer:
             expected.certain(_QUALNAME(obj), '"__qualname__"')
 
     def parts_of_function(self, obj, expected, referents):
-        """`__dict__` and `__annotations__` are told apart by where the collector reports them: asking would make them."""
+        """`__dict__` and `__annotations__` are told apart by where the collector reports them: asking makes them, which only
+        the child may do."""
         places = [place for place, referent in enumerate(referents) if type(referent) is dict]
         places = [place for place in places if referents[place] is not obj.__globals__ and referents[place] is not obj.__kwdefaults__
-                  and not _is_builtins(referents[place])]
+                  and referents[place] is not getattr(obj, "__builtins__", None) and not _is_builtins(referents[place])]
         closure = obj.__closure__
         after = next((place for place, referent in enumerate(referents) if closure is not None and referent is closure), None)
         for order, place in enumerate(places):
             namespace = referents[place]
-            if after is not None:
+            if self.forked:
+                is_dict = namespace is _FUNCTION_DICT(obj)
+            elif after is not None:
                 is_dict = place < after
             elif len(places) > 1:
                 is_dict = order == 0

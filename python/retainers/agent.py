@@ -161,7 +161,7 @@ _FUNCTION_DICT = _FUNCTION.__dict__["__dict__"].__get__
 _CODE_NAME = "co_qualname" if "co_qualname" in _CODE.__dict__ else "co_name"
 _MODULE_DICT = _MODULE_TYPE.__dict__["__dict__"].__get__
 _CO_OPTIMIZED = 1
-#: `dir()`-like doc of the `__dict__` that classes written in Python get: its getter runs C code of the interpreter only.
+#: How the doc of the `__dict__` begins that the interpreter gives to classes; that getter runs no code of the program.
 _DICT_DOC = "dictionary for instance variables"
 
 #: Getters of the interpreter's own types that hand out what the object holds, and create nothing.
@@ -254,7 +254,7 @@ class Expected:
     `likely` names a reference if the garbage collector reports it; `certain` adds one that it does not report.
     """
 
-    __slots__ = ("values", "names", "certain_from", "is_certain")
+    __slots__ = ("values", "names", "is_certain")
 
     def __init__(self):
         self.values = []
@@ -946,7 +946,9 @@ def _letter(edge):
         return "?"
     if edge == '"__dict__"':
         return "d"
-    return {'"[': "v", '"k': "k" if edge.startswith('"key [') else "a"}.get(edge[:2], "a")
+    if edge.startswith('"['):
+        return "v"
+    return "k" if edge.startswith('"key [') else "a"
 
 
 def _safe_sizeof(mro):
@@ -1070,7 +1072,7 @@ def _object_columns(array, obj, dtype):
 class Before:
     """What only the live process can tell, noted before it forks; its containers are the capture's own."""
 
-    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "time", "pid", "caller")
+    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "time", "pid", "caller", "active", "policy")
 
     def __init__(self, job):
         self.caller = job.caller
@@ -1083,20 +1085,24 @@ class Before:
             self.exceptions.append((_get_ident(), job.exception))
         # a fork takes the other threads away, and with them what they stored in `threading.local`
         self.thread_dicts = _thread_dicts() if len(self.frames) > 1 else []
+        active = _loaded("threading", "_active")
+        self.active = list(active.items()) if type(active) is dict else []
+        policy = _loaded("asyncio.events", "_event_loop_policy")
+        self.policy = [] if policy is None else [policy, _instance_value(policy, "_local")]
         self.threads = _thread_names()
         self.context = _context()
 
     def containers(self):
         """Addresses of the collector-tracked objects that this has made."""
-        made = [self.frames, self.exceptions, self.thread_dicts, self.threads, self.context]
-        made += self.frames + self.exceptions + self.thread_dicts + self.context
+        made = [self.frames, self.exceptions, self.thread_dicts, self.threads, self.context, self.active, self.policy]
+        made += self.frames + self.exceptions + self.thread_dicts + self.context + self.active
         made += [dicts for _, dicts in self.thread_dicts]
         return {id(container) for container in made}
 
 
     def clear(self):
         """Lets go of everything, so that no frame is kept alive from here."""
-        for container in (self.frames, self.exceptions, self.thread_dicts, self.threads, self.context):
+        for container in (self.frames, self.exceptions, self.thread_dicts, self.threads, self.context, self.active, self.policy):
             container.clear()
 
 
@@ -1222,6 +1228,7 @@ class Capture:
         self.objects = [obj for obj in objects if id(obj) not in own
                         and not (type(obj) is _METHOD and id(_METHOD_SELF(obj)) in self.blocked)]
         self.seen = {id(obj) for obj in self.objects}
+        self._threads(before)
         self._modules()
         self._frames(before)
         self._exceptions(before)
@@ -1242,6 +1249,24 @@ class Capture:
     def root(self, kind, name, obj, thread=None):
         if id(obj) not in self.blocked:
             self.roots.append((kind, name, thread, self.add(obj)))
+
+    def _threads(self, before):
+        """Puts back what modules forget in a forked child: the table of `threading`, the event loop of `asyncio`."""
+        active = _loaded("threading", "_active")
+        if self.forked and type(active) is dict:
+            for ident, thread in before.active:
+                if ident not in active:
+                    active[ident] = thread
+        ident = thread = None
+        del before.active[:]
+        if self.forked and before.policy and before.policy[1] is not None:
+            # `asyncio` forgets its event loop in a forked child, from 3.12 on
+            getter = _dict_getter(_MRO(type(before.policy[0])))
+            attributes = None if getter is None else getter.__get__(before.policy[0])
+            if type(attributes) is dict:
+                attributes["_local"] = before.policy[1]
+        attributes = None
+        del before.policy[:]
 
     def _modules(self):
         for name, module in list(sys.modules.items()):

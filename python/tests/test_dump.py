@@ -1,7 +1,6 @@
 """The dump as a file: shape, completeness, counts, and what must not be in it."""
 
 import collections
-import gc
 import io
 import os
 import re
@@ -106,7 +105,6 @@ for o in gc.get_objects():
 
     def test_frozen_generation(self):
         code = """
-import gc
 from retainers import agent
 class Frozen: pass
 a, b = Frozen(), Frozen()

@@ -1,7 +1,6 @@
 """The child that writes: errors, limits, what it must not do to the program."""
 
 import os
-import sys
 import threading
 import unittest
 import warnings

@@ -103,6 +103,44 @@ class Roots(unittest.TestCase):
                                  for name, target in zip(line["edges"], line["refs"])))
             self.assertTrue(local)
 
+    def test_the_table_of_threads_is_whole(self):
+        """A forked child forgets the other threads; chains from `threading._active` would be lost."""
+        for fork in MODES:
+            heap, _ = dump_of(PROGRAM % fork)
+            module = heap.objects[heap.rooted("module")["threading"]]
+            names = heap.objects[module["refs"][module["edges"].index("__dict__")]]
+            table = heap.objects[names["refs"][names["edges"].index("['_active']")]]
+            self.assertEqual(table["len"], 2)
+
+    def test_the_event_loop_is_still_there(self):
+        for fork in MODES:
+            heap, output = dump_of("""
+import asyncio
+from retainers import agent
+class Held: pass
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+loop.held = Held()
+address = id(loop)
+del loop
+agent.dump(PATH, fork=%r, core=False)
+print(address)
+asyncio.get_event_loop().close()
+""" % fork)
+            self.assertTrue(int(output) in heap.objects)
+            self.assertEqual(heap.types()["__main__.Held"], 1)
+            tables = [line for line in heap.objects.values() if line["type"] == "dict"
+                      and ("['_loop']", int(output)) in zip(line["edges"], line["refs"])]
+            self.assertEqual(len(tables), 1, "the table of this thread's loop")
+            policy = next(line for line in heap.objects.values() if line["type"].endswith("DefaultEventLoopPolicy"))
+            if "__dict__" in policy["edges"]:
+                policy = heap.objects[policy["refs"][policy["edges"].index("__dict__")]]
+            local = next(target for name, target in zip(policy["edges"], policy["refs"]) if name in ("._local", "['_local']"))
+            reached = {local}
+            for _ in range(3):
+                reached.update(*[heap.objects[address]["refs"] for address in reached])
+            self.assertTrue(tables[0]["address"] in reached)
+
     def test_a_frame_without_values_has_its_line_in_the_root(self):
         heap = captured(values=False)
         names = [name for kind, name, _, _ in heap.roots if kind == "frame"]

@@ -1,7 +1,6 @@
 """Objects that run code whenever they are asked anything: the capture must not ask."""
 
 import os
-import sys
 import unittest
 
 from .heap import Directory, Heap, run
@@ -90,6 +89,11 @@ def function(argument): return thing
 function.extra = thing
 class Loader(dict):
     def __getitem__(self, key): note("globals.__getitem__"); return dict.__getitem__(self, key)
+class Parameter:
+    @property
+    def __parameters__(self): note("__parameters__"); return ()
+if hasattr(types, "GenericAlias"):
+    alias = types.GenericAlias(list, (Parameter(),))
 cycle = [Deleted()]; cycle.append(cycle); del cycle
 sys.settrace(None)
 def tracer(*args): note("trace") ; return tracer

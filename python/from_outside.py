@@ -122,8 +122,6 @@ def _leave_out_frames(before, count):
 
 def _write_in_grandchild(job, words, before, directory):
     """Returns when a grandchild has been started and its parent has been waited for."""
-    active = _loaded("threading", "_active")
-    threads = list(active.items()) if type(active) is dict else []
     masked = _mask_signals()
     try:
         with _NoForkWarning():
@@ -131,10 +129,6 @@ def _write_in_grandchild(job, words, before, directory):
         if child == 0:
             try:
                 if os.fork() == 0:
-                    if type(active) is dict:
-                        # `threading` drops the other threads from its table after a fork; in the dump they belong there
-                        active.update(threads)
-                    del threads, active
                     _become_writer(job.descriptor, words)
                     _say(words, "writer %d" % os.getpid())
                     job.core = _native_walk(directory)

@@ -1281,6 +1281,10 @@ class Capture:
 
     def _frames(self, before):
         for ident, frame in before.frames:
+            if self.forked and ident != _get_ident() and sys.version_info >= (3, 15):
+                # a fork takes the stacks of other threads away, and their frames would be read from freed memory
+                self.miss("frames of other threads")
+                continue
             thread = before.threads.get(ident) or "thread %d" % ident
             kind = before.caller if ident == _get_ident() else "frame"
             while frame is not None:

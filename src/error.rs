@@ -90,6 +90,14 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// A process could not be captured; it goes on as before.
+    #[error("cannot capture process {pid}: {reason}")]
+    Capture {
+        /// The process.
+        pid: i32,
+        /// Why not, and what to do then.
+        reason: String,
+    },
     /// Standard output could not be written.
     #[error("cannot write the answer")]
     Output(#[source] std::io::Error),

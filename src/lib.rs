@@ -24,17 +24,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Layers; each uses only those to its left: `counts, progress, error → source → graph → format → report → analysis →
-//! present → cli`. The graph is frozen once built; analyses return plain data and print nothing; outputs never see the
+//! Layers; each uses only those to its left: `counts, progress, error → source, sink → graph → format → redact → report →
+//! analysis → present → capture → cli`. The graph is frozen once built; analyses return plain data and print nothing; outputs never see the
 //! heap. The same input gives the same bytes out, for any number of threads.
 
 pub mod analysis;
+pub mod capture;
 pub mod cli;
 pub mod counts;
 pub mod error;
 pub mod format;
 pub mod graph;
+pub mod native_core;
 pub mod present;
 pub mod progress;
+pub mod redact;
 pub mod report;
+pub mod sink;
 pub mod source;

@@ -2,8 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-const LAYERS: [&str; 10] =
-    ["counts", "progress", "error", "source", "graph", "format", "report", "analysis", "present", "cli"];
+/// `redact` rewrites records, so it stands on `format`; `capture` makes dumps and knows nothing but errors and counts: it
+/// stands before `cli`, which alone uses it.
+const LAYERS: [&str; 14] = [
+    "counts",
+    "progress",
+    "error",
+    "source",
+    "sink",
+    "graph",
+    "format",
+    "redact",
+    "report",
+    "analysis",
+    "present",
+    "native_core",
+    "capture",
+    "cli",
+];
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -5,6 +5,8 @@
 mod support;
 
 mod analysis;
+#[cfg(target_os = "linux")]
+mod capture;
 mod cli;
 mod evidence;
 mod fixtures;
@@ -12,3 +14,4 @@ mod format;
 mod graph;
 mod layers;
 mod present;
+mod redact;

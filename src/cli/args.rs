@@ -35,6 +35,8 @@ const EXAMPLES: &str = "Examples:
   retainers dump.jsonl --id 0x7fc0a43da7c0 --raw    every hop to one object
   retainers dump.jsonl                              what is in the dump
   retainers suspects dump.jsonl                     where things pile up, no name needed
+  retainers capture 4242 -o heap.jsonl.zst          a dump of the running process 4242
+  retainers capture 4242 --type SessionState        capture and answer in one go
   retainers cut dump.jsonl --type SessionState      the fewest references that must go
   retainers export dump.jsonl -o objects.csv        one row an object, for pandas";
 
@@ -60,6 +62,12 @@ pub enum Command {
     Cut(CutArguments),
     /// Write the index of a dump, from which further questions are answered at once
     Index(IndexArguments),
+    /// Write a heap dump of a running Python process, and answer a question about it at once
+    Capture(CaptureArguments),
+    /// Take values, keys and the command line out of a dump, so that it can be shown to others
+    Redact(RedactArguments),
+    /// Print the capture agent: one Python file that dumps the process it runs in
+    Agent(AgentArguments),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -69,12 +77,23 @@ pub enum Command {
     Man,
 }
 
-/// The main question.
+/// The main question about a dump.
 #[derive(Debug, Args)]
 pub struct Ask {
     /// The heap dump: plain, gzip or zstd, of any known format; `-` reads standard input
     #[arg(value_name = "DUMP", value_hint = ValueHint::FilePath)]
     pub dump: Option<PathBuf>,
+    /// Directory for the files
+    #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+    /// What is asked.
+    #[command(flatten)]
+    pub question: Question,
+}
+
+/// The main question.
+#[derive(Debug, Args)]
+pub struct Question {
     /// Objects of this type: a qualified name, a bare class name, or a glob over qualified names
     #[arg(short, long = "type", value_name = "NAME")]
     pub types: Vec<String>,
@@ -112,9 +131,6 @@ pub struct Ask {
     /// What to make; text and JSON go to standard output, pictures into files
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_value = "text,dot,png")]
     pub format: Vec<OutputFormat>,
-    /// Directory for the files
-    #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
-    pub output: PathBuf,
     /// Write no files
     #[arg(long)]
     pub no_files: bool,
@@ -197,6 +213,79 @@ pub struct IndexArguments {
     /// What all questions understand.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// `retainers capture`.
+#[derive(Debug, Args)]
+pub struct CaptureArguments {
+    /// The process, by its number in this pid namespace
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: i32,
+    /// Where the dump goes: compressed where the name ends in `.gz` or `.zst`; `-` writes it to standard output
+    ///
+    /// May be left out where a question is asked (`--type`, `--id`): the dump is a temporary file then.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Write no data of the program: no text, no number, no key of a dictionary, no command line
+    #[arg(long)]
+    pub no_values: bool,
+    /// The process writes by itself and stands still until the dump is done, instead of a forked child of it
+    #[arg(long)]
+    pub no_fork: bool,
+    /// How to get in: the safest way that works, the remote-execution protocol of CPython 3.14 and later, or gdb
+    #[arg(long, value_enum, default_value_t = Way::Auto)]
+    pub via: Way,
+    /// Seconds until the capture is given up; the process goes on either way
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
+    /// Directory for the pictures of the answer
+    #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub pictures: PathBuf,
+    /// What is asked about the dump at once.
+    #[command(flatten)]
+    pub question: Question,
+}
+
+/// How to get into a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// The safest way that works
+    Auto,
+    /// The remote-execution protocol of CPython 3.14 and later
+    RemoteExec,
+    /// A debugger, which must be installed here, not where the process runs
+    Gdb,
+}
+
+/// `retainers redact`.
+#[derive(Debug, Args)]
+pub struct RedactArguments {
+    /// The heap dump, of records a line; `-` reads standard input
+    #[arg(value_name = "DUMP", value_hint = ValueHint::FilePath)]
+    pub dump: PathBuf,
+    /// Where to write: compressed where the name ends in `.gz` or `.zst`; `-` writes to standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Leave keys of dictionaries readable in the names of references
+    ///
+    /// Without this, `['ann@example.org']` becomes `[<str 17>]`: one number for one key, in the whole dump. Names of
+    /// attributes, of variables and of modules stay either way.
+    #[arg(long)]
+    pub keep_keys: bool,
+    /// No progress, no remarks on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `retainers agent`.
+#[derive(Debug, Args)]
+pub struct AgentArguments {
+    /// Where to write instead of standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// The native core instead: the shared library that makes the agent fast, to be put beside it
+    #[arg(long)]
+    pub native: bool,
 }
 
 /// `retainers suspects`.

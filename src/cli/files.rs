@@ -11,18 +11,26 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Write`]; nothing is left under the name then.
 pub fn write_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    write_whole_as(path, |out| fill(out).map_err(|cause| Error::Write { path: path.to_owned(), cause }))
+}
+
+/// As [`write_whole`], for content whose making fails in its own ways.
+///
+/// # Errors
+/// [`Error::Write`], and what `fill` fails with; nothing is left under the name then.
+pub fn write_whole_as<T>(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     let failed = |cause| Error::Write { path: path.to_owned(), cause };
     let temporary = temporary_beside(path);
-    let written = File::create(&temporary).and_then(|file| {
+    let written = File::create(&temporary).map_err(failed).and_then(|file| {
         let mut out = BufWriter::new(file);
-        fill(&mut out)?;
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()
+        let value = fill(&mut out)?;
+        out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_data()).map_err(failed)?;
+        Ok(value)
     });
-    let renamed = written.and_then(|()| fs::rename(&temporary, path));
-    renamed.map_err(|cause| {
+    let renamed = written.and_then(|value| fs::rename(&temporary, path).map(|()| value).map_err(failed));
+    renamed.inspect_err(|_| {
         // what could not be written may not be removable either; the first error is the one to tell
         let _ = fs::remove_file(&temporary);
-        failed(cause)
     })
 }
 

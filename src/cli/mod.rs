@@ -10,14 +10,15 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, Parser};
 use rayon::prelude::*;
 
 use self::args::{
-    Ask, Cli, Colour, Command, Common, CutArguments, Export, IndexArguments, ObjectArguments, OutputFormat, Renderer,
-    SummaryArguments, SuspectsArguments, TreeArguments, Whole,
+    AgentArguments, Ask, CaptureArguments, Cli, Colour, Command, Common, CutArguments, Export, IndexArguments,
+    ObjectArguments, OutputFormat, RedactArguments, Renderer, SummaryArguments, SuspectsArguments, TreeArguments,
+    Whole,
 };
 use self::bar::Bar;
 use self::memory::Need;
@@ -37,6 +38,8 @@ use crate::analysis::retaining::Retaining;
 use crate::analysis::select::{Query, select};
 use crate::analysis::summary;
 use crate::analysis::suspects::suspects;
+use crate::capture;
+use crate::counts::{bytes_text, counted};
 use crate::error::{Error, Result};
 use crate::format::indexed;
 use crate::graph::Heap;
@@ -44,7 +47,9 @@ use crate::graph::index::attempt;
 use crate::present::label::visible;
 use crate::present::{DRAWINGS, Drawing, icicle, json, text};
 use crate::progress::{Phase, Progress};
+use crate::redact::{self, Redaction};
 use crate::report::{Picture, Report};
+use crate::sink::Sink;
 use crate::source::Source;
 
 /// Runs the program with the arguments of the process.
@@ -79,6 +84,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Tree(asked)) => run_tree(&asked),
         Some(Command::Object(asked)) => run_object(&asked),
         Some(Command::Index(asked)) => run_index(&asked),
+        Some(Command::Capture(asked)) => run_capture(asked),
+        Some(Command::Redact(asked)) => run_redact(&asked),
+        Some(Command::Agent(asked)) => run_agent(&asked),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "retainers", &mut script);
@@ -103,23 +111,23 @@ fn run_ask(ask: &Ask) -> Result<ExitCode> {
         return Err(Error::Usage("name a heap dump: retainers DUMP --type NAME".to_owned()));
     };
     let options = Options {
-        roots: root_choice(&ask.roots)?,
-        exclude: ask.exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?,
+        roots: root_choice(&ask.question.roots)?,
+        exclude: ask.question.exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?,
         without: Vec::new(),
-        retained: !ask.no_retained,
-        holders: known_holders(ask.holders.as_deref())?,
+        retained: !ask.question.no_retained,
+        holders: known_holders(ask.question.holders.as_deref())?,
     };
-    let query = Query { types: ask.types.clone(), ids: ask.ids.clone() };
+    let query = Query { types: ask.question.types.clone(), ids: ask.question.ids.clone() };
     let is_overview = query.types.is_empty() && query.ids.is_empty();
     let need = Need::new(options.retained && !is_overview, true);
-    answer_from(dump, &ask.common, &need, |heap| {
-        let limit = if ask.limit == 0 { usize::MAX } else { ask.limit };
+    answer_from(dump, &ask.question.common, &need, |heap| {
+        let limit = if ask.question.limit == 0 { usize::MAX } else { ask.question.limit };
         if is_overview {
             let report = overview(heap).report(heap, limit.max(20));
             return Ok((report, true));
         }
         let selection = select(&heap.graph, &query);
-        let without = references_meant(heap, &ask.without)?;
+        let without = references_meant(heap, &ask.question.without)?;
         let retained = options.retained && !need.is_lean();
         let answer = chains(heap, &selection, &Options { without, retained, ..options.clone() });
         let report = answer.report(heap, &selection, detail(ask, limit));
@@ -136,12 +144,12 @@ const MOST_PICTURES: usize = 50;
 
 fn detail(ask: &Ask, limit: usize) -> Detail {
     let is_drawing = |format: &OutputFormat| !matches!(format, OutputFormat::Text | OutputFormat::Json);
-    let pictures = match ask.limit {
-        _ if ask.no_files || !ask.format.iter().any(is_drawing) => 0,
+    let pictures = match ask.question.limit {
+        _ if ask.question.no_files || !ask.question.format.iter().any(is_drawing) => 0,
         0 => usize::MAX,
         _ => MOST_PICTURES,
     };
-    Detail { limit, raw: ask.raw, pictures, data: ask.format.contains(&OutputFormat::Json) }
+    Detail { limit, raw: ask.question.raw, pictures, data: ask.question.format.contains(&OutputFormat::Json) }
 }
 
 /// Runs `work` on its own threads, under a progress bar.
@@ -265,11 +273,132 @@ fn run_index(asked: &IndexArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn run_capture(asked: CaptureArguments) -> Result<ExitCode> {
+    let asks = !(asked.question.types.is_empty() && asked.question.ids.is_empty());
+    if asked.output.is_none() && !asks {
+        let wanted = "say where the dump goes (-o heap.jsonl.zst), or what to ask of it (--type NAME)";
+        return Err(Error::Usage(wanted.to_owned()));
+    }
+    if asks && asked.output.as_deref() == Some(Path::new("-")) {
+        return Err(Error::Usage("the dump and the answer cannot both go to standard output".to_owned()));
+    }
+    let request = capture::Request {
+        pid: asked.pid,
+        values: !asked.no_values,
+        fork: !asked.no_fork,
+        way: match asked.via {
+            args::Way::Auto => None,
+            args::Way::RemoteExec => Some(capture::Way::RemoteExecution),
+            args::Way::Gdb => Some(capture::Way::Debugger),
+        },
+        timeout: Duration::from_secs(asked.timeout),
+    };
+    let started = Instant::now();
+    let directory = asked
+        .output
+        .is_none()
+        .then(tempfile::tempdir)
+        .transpose()
+        .map_err(|cause| Error::Write { path: std::env::temp_dir(), cause })?;
+    let dump = match (&directory, &asked.output) {
+        (Some(directory), _) => directory.path().join("heap.jsonl.zst"),
+        (None, path) => path.clone().unwrap_or_default(),
+    };
+    let captured = capture_into(&dump, &request)?;
+    if !asked.question.common.quiet {
+        let place = asked.output.as_deref().map(Path::display);
+        anstream::eprintln!("{}", visible(&captured_words(&captured, place, started.elapsed())));
+        if let Some(zombie) = captured.zombie {
+            anstream::eprintln!(
+                "note: process {zombie}, which wrote the dump, has ended, but its parent has not noticed"
+            );
+        }
+    }
+    if !asks {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut question = asked.question;
+    question.common.no_index |= directory.is_some();
+    run_ask(&Ask { dump: Some(dump), output: asked.pictures, question })
+}
+
+/// Captures a process into a file, compressed as its name says.
+fn capture_into(path: &Path, request: &capture::Request) -> Result<capture::Captured> {
+    let fill = |out: &mut dyn Write| {
+        let mut sink = Sink::named(path, out).map_err(Error::Output)?;
+        let captured = capture::capture(request, &mut sink)?;
+        sink.finish().and_then(|out| out.flush()).map_err(Error::Output)?;
+        Ok(captured)
+    };
+    if path.as_os_str() == "-" {
+        return fill(&mut BufWriter::new(io::stdout().lock()));
+    }
+    files::write_whole_as(path, |out| {
+        fill(out).map_err(|error| match error {
+            Error::Output(cause) => Error::Write { path: path.to_owned(), cause },
+            other => other,
+        })
+    })
+}
+
+fn captured_words(captured: &capture::Captured, place: Option<std::path::Display<'_>>, took: Duration) -> String {
+    let [objects, references, _] = captured.counts;
+    let way = match captured.way {
+        capture::Way::RemoteExecution => "remote execution",
+        capture::Way::Debugger => "gdb",
+    };
+    let pause = captured.pause.map_or_else(String::new, |pause| format!("; it stood still for {pause:.0?}"));
+    let place = place.map_or_else(String::new, |place| format!(" into {place}"));
+    format!(
+        "captured {}, {} ({}) of {} by {way} in {:.1} s{place}{pause}",
+        counted(objects, "object"),
+        counted(references, "reference"),
+        bytes_text(captured.bytes),
+        captured.interpreter,
+        took.as_secs_f64()
+    )
+}
+
+fn run_redact(asked: &RedactArguments) -> Result<ExitCode> {
+    let progress = Arc::new(Progress::default());
+    let bar = Bar::watch(&progress, asked.quiet);
+    let source = Source::open(&asked.dump, &progress)?;
+    let redaction = Redaction::check(&source, redact::Options { keep_keys: asked.keep_keys }, &progress)?;
+    let fill = |out: &mut dyn Write| {
+        let mut sink = Sink::named(&asked.output, out)?;
+        let facts = redaction.write(&mut sink, &progress)?;
+        sink.finish()?.flush()?;
+        Ok(facts)
+    };
+    let facts = if asked.output.as_os_str() == "-" {
+        fill(&mut BufWriter::new(io::stdout().lock())).map_err(Error::Output)?
+    } else {
+        let failed = |cause| Error::Write { path: asked.output.clone(), cause };
+        files::write_whole_as(&asked.output, |out| fill(out).map_err(failed))?
+    };
+    drop(bar);
+    if !asked.quiet {
+        anstream::eprintln!("{}", visible(&facts.words()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_agent(asked: &AgentArguments) -> Result<ExitCode> {
+    let bytes = if asked.native { capture::native_core() } else { capture::AGENT.as_bytes() };
+    if bytes.is_empty() {
+        return Err(Error::Usage("this build of retainers carries no native core; the agent does without".to_owned()));
+    }
+    match &asked.output {
+        Some(path) => files::write_whole(path, |out| out.write_all(bytes)).map(|()| ExitCode::SUCCESS),
+        None => print_bytes(bytes),
+    }
+}
+
 /// Writes the answer in the formats that were asked for.
 fn present(ask: &Ask, report: &Report, progress: &Arc<Progress>) -> Result<()> {
-    let wants = |format| ask.format.contains(&format);
+    let wants = |format| ask.question.format.contains(&format);
     let printed = if wants(OutputFormat::Text) {
-        print_text(report, ask.common.color)
+        print_text(report, ask.question.common.color)
     } else if wants(OutputFormat::Json) {
         let mut out = BufWriter::new(io::stdout().lock());
         json::write(report, &mut out).and_then(|()| out.flush())
@@ -279,14 +408,14 @@ fn present(ask: &Ask, report: &Report, progress: &Arc<Progress>) -> Result<()> {
     // whoever reads the answer may have had enough of it; the files are wanted all the same
     printed
         .or_else(|cause| if cause.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::Output(cause)) })?;
-    if ask.no_files {
+    if ask.question.no_files {
         return Ok(());
     }
-    let bar = Bar::watch(progress, ask.common.quiet);
+    let bar = Bar::watch(progress, ask.question.common.quiet);
     progress.start(Phase::Draw, report.pictures.len() as u64);
     let written = write_files(ask, report, progress);
     drop(bar);
-    tell_written(&written?, &ask.common);
+    tell_written(&written?, &ask.question.common);
     Ok(())
 }
 
@@ -311,8 +440,10 @@ fn terminal_width() -> Option<usize> {
 
 /// Writes the pictures, and the JSON when text took standard output. Returns what was written.
 fn write_files(ask: &Ask, report: &Report, progress: &Progress) -> Result<Vec<PathBuf>> {
-    let drawings: Vec<&Drawing> = DRAWINGS.iter().filter(|drawing| ask.format.contains(&format_of(drawing))).collect();
-    let json_too = ask.format.contains(&OutputFormat::Json) && ask.format.contains(&OutputFormat::Text);
+    let drawings: Vec<&Drawing> =
+        DRAWINGS.iter().filter(|drawing| ask.question.format.contains(&format_of(drawing))).collect();
+    let json_too =
+        ask.question.format.contains(&OutputFormat::Json) && ask.question.format.contains(&OutputFormat::Text);
     if (report.pictures.is_empty() || drawings.is_empty()) && !json_too {
         return Ok(Vec::new());
     }
@@ -367,7 +498,7 @@ fn format_of(drawing: &Drawing) -> OutputFormat {
 const GRAPHVIZ_LIMIT: Duration = Duration::from_secs(20);
 
 fn draw(ask: &Ask, drawing: &Drawing, picture: &Picture) -> Result<Vec<u8>> {
-    if ask.renderer == Renderer::Graphviz
+    if ask.question.renderer == Renderer::Graphviz
         && let Some(by_graphviz) = drawing.by_graphviz
     {
         match by_graphviz(picture, GRAPHVIZ_LIMIT) {

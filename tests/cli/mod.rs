@@ -331,3 +331,13 @@ fn a_dump_that_does_not_fit_is_answered_without_retained_sizes_or_refused() {
         assert!(ran.stderr.contains("8GiB"), "{wrong}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn the_agent_is_printed_and_written() {
+    let workshop = Workshop::new();
+    let printed = workshop.run(&["agent"]);
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
+    assert!(printed.stdout.starts_with("\"\"\"") && printed.stdout.contains("\ndef dump("), "{}", printed.stdout);
+    assert_eq!(workshop.run(&["agent", "-o", "agent.py"]).code, 0);
+    assert_eq!(workshop.read("agent.py"), printed.stdout.as_bytes());
+}

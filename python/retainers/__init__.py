@@ -1,0 +1,33 @@
+"""Take heap dumps of a living Python process, and ask who keeps an object alive.
+
+Importing this package imports next to nothing; each function brings what it needs when it is first used.
+
+    import retainers
+    retainers.dump("heap.jsonl.gz")           # one dump, now
+    retainers.install(rss_limit="2GiB")       # dumps on a signal, on MemoryError, past a memory limit
+    retainers.why(obj)                        # the chain that keeps `obj` alive
+"""
+
+__version__ = "0.1.0"
+__all__ = ["dump", "install", "why"]
+
+
+def dump(target, **options):
+    """Writes a heap dump of this process to `target`; see `retainers.agent.dump`."""
+    from .agent import dump as write
+
+    return write(target, **options)
+
+
+def install(**options):
+    """Installs triggers that write dumps; see `retainers.triggers.install`."""
+    from .triggers import install as start
+
+    return start(**options)
+
+
+def why(obj, **options):
+    """Says who keeps `obj` alive; see `retainers.explain.why`."""
+    from .explain import why as explain
+
+    return explain(obj, **options)

@@ -1,0 +1,1 @@
+"""Tests of the Python package; they need nothing but `unittest`: `python -m unittest discover -s python/tests -t python`."""

@@ -35,8 +35,9 @@ pub enum Stopped {
     Writing(io::Error),
 }
 
-/// How long the way in may take to say why it failed in time.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long the way in may take to say why it did not succeed in time. Nobody waits longer for it: it is to be waited for in
+/// any case, so that it leaves nothing behind.
+const GRACE: Duration = Duration::from_secs(120);
 /// How long one look at the pipes waits.
 const TICK: u16 = 100;
 /// Bytes that are taken at once.

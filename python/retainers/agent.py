@@ -49,6 +49,7 @@ _QUALNAME = type.__dict__["__qualname__"].__get__
 _MODULE = type.__dict__["__module__"].__get__
 _DICTOFFSET = type.__dict__["__dictoffset__"].__get__
 _HEAP_TYPE = 1 << 9
+_MANAGED_DICT = 1 << 4
 
 
 def _MRO(cls):
@@ -1670,7 +1671,7 @@ def _tracer(capture):
     def site(obj):
         frames = get(obj)
         if not frames:
-            if is_blind and _FLAGS(type(obj)) & _HEAP_TYPE and _DICTOFFSET(type(obj)) == -1:
+            if is_blind and _FLAGS(type(obj)) & _MANAGED_DICT:
                 capture.miss("allocation sites of plain instances: CPython 3.11 cannot tell them")
             return ""
         frames = frames[0] if type(frames[0]) is tuple and type(frames[0][0]) is tuple else frames

@@ -105,6 +105,7 @@ for o in gc.get_objects():
 
     def test_frozen_generation(self):
         code = """
+import gc
 from retainers import agent
 class Frozen: pass
 a, b = Frozen(), Frozen()

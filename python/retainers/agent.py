@@ -49,6 +49,7 @@ _QUALNAME = type.__dict__["__qualname__"].__get__
 _MODULE = type.__dict__["__module__"].__get__
 _DICTOFFSET = type.__dict__["__dictoffset__"].__get__
 _HEAP_TYPE = 1 << 9
+_MANAGED_DICT = 1 << 4
 
 
 def _MRO(cls):
@@ -632,8 +633,10 @@ class Describer:
         if getter is None:
             return None
         get_dict = self._hold(getter)
+        if self.forked and self.reports_dicts:
+            return lambda obj, expected, referents: self._read_dict(get_dict(obj), False, expected, referents)
         if self.forked:
-            return lambda obj, expected, referents: self._read_dict(get_dict(obj), obj, expected, referents)
+            return lambda obj, expected, referents: self._read_dict(*_dict_and_age(get_dict, obj), expected, referents)
         names = _attribute_names(mro)
 
         def read_names(obj, expected, referents):
@@ -653,16 +656,16 @@ class Describer:
 
         return read_names
 
-    def _read_dict(self, attributes, obj, expected, referents):
+    def _read_dict(self, attributes, is_unreported, expected, referents):
         exists = any(referent is attributes for referent in referents)
         if type(attributes) is not dict:
             if exists:
                 expected.likely(attributes, '"__dict__"')
             return
-        if not exists and not self.reports_dicts and id(attributes) in self.tracked:
-            exists = True
-            expected.certain(attributes, '"__dict__"')
+        if is_unreported and not exists:
             # early 3.13 reports the values of the dictionary as the instance's own, which holds them through it
+            self.namespaces.add(id(attributes))
+            expected.certain(attributes, '"__dict__"')
             for name, value in attributes.items():
                 expected.likely(value, self.attribute(name))
             return
@@ -921,6 +924,14 @@ _WEAK_TARGET = _TYPE_DICT(_WEAK_TARGET)["__call__"]
 
 def _nothing(obj):
     return ""
+
+
+def _dict_and_age(get_dict, obj):
+    """The `__dict__` of an instance, and whether it was there before it was asked for: a new one is made where the last
+    dictionary went away."""
+    address = id({})
+    attributes = get_dict(obj)
+    return attributes, id(attributes) != address
 
 
 def _int_text(value):
@@ -1674,7 +1685,7 @@ def _tracer(capture):
     def site(obj):
         frames = get(obj)
         if not frames:
-            if is_blind and _FLAGS(type(obj)) & _HEAP_TYPE and _DICTOFFSET(type(obj)) == -1:
+            if is_blind and _FLAGS(type(obj)) & _MANAGED_DICT:
                 capture.miss("allocation sites of plain instances: CPython 3.11 cannot tell them")
             return ""
         frames = frames[0] if type(frames[0]) is tuple and type(frames[0][0]) is tuple else frames

@@ -139,7 +139,9 @@ class Names(unittest.TestCase):
             self.check(self.held.plain.__dict__, self.held.target, "['first']")
 
     def test_a_dictionary_that_is_there(self):
-        self.check(self.held.touched, self.held.touched_dict, "__dict__")
+        # early 3.13 does not report it, and only a child may ask
+        reported = any(held is self.held.touched_dict for held in gc.get_referents(self.held.touched))
+        self.check(self.held.touched, self.held.touched_dict, "__dict__", live=reported)
         self.check(self.held.touched_dict, self.held.target, "['first']")
 
     def test_many_attributes(self):

@@ -194,7 +194,8 @@ retainers.dump(PATH, core=False)
         sites = [line.get("site") for line in heap.objects.values() if line["type"] == "__main__.Slots"]
         self.assertEqual(sites, ["<string>:7"] * 3)
         if sys.version_info[:2] == (3, 11):
-            self.assertTrue(any("allocation sites of plain instances" in what for what in heap.unseen), heap.unseen)
+            missed = [count for what, count in heap.unseen.items() if "allocation sites of plain instances" in what]
+            self.assertTrue(missed and missed[0] >= heap.types()["__main__.Plain"], heap.unseen)
         else:
             self.assertEqual([line.get("site") for line in heap.objects.values() if line["type"] == "__main__.Plain"], ["<string>:7"])
 

@@ -2,7 +2,6 @@
 
 use core::ffi::{CStr, c_char};
 
-use crate::addresses::Addresses;
 use crate::api::{Api, Object};
 use crate::buffer::Text;
 use crate::classes::{Class, Classes, Kind};
@@ -27,8 +26,6 @@ pub struct Limits<'a> {
     pub secrets: &'a Secrets,
     /// The collector is told of the dictionary that an instance has; not so in early 3.13.
     pub reports_dicts: bool,
-    /// What the collector knows.
-    pub starts: &'a Addresses,
 }
 
 /// Describes objects of common types.
@@ -469,11 +466,8 @@ impl Describer<'_> {
                 line.refer_as(class.address, b"__class__");
             }
             if dictionary != 0 && !in_dictionary {
-                // not reported, hence only where the collector knows it for itself
                 shape = shape::BOTH;
-                if self.limits.starts.contains(dictionary) {
-                    self.refer_to_dictionary(dictionary, line)?;
-                }
+                line.unreported = dictionary;
             }
             Ok(Some(shape))
         }
@@ -504,7 +498,8 @@ impl Describer<'_> {
         }
     }
 
-    fn refer_to_dictionary(&self, dictionary: Object, line: &mut Line) -> Result<(), Raised> {
+    /// Adds the reference of an instance to its dictionary.
+    pub fn refer_to_dictionary(&self, dictionary: Object, line: &mut Line) -> Result<(), Raised> {
         line.refer_as(dictionary, b"__dict__");
         if self.limits.values {
             return Ok(());

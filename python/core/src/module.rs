@@ -152,7 +152,6 @@ unsafe fn run(api: &Api, arguments: &mut Arguments<'_>) -> Result<Option<crate::
             key: key_limit as usize,
             secrets: &secrets,
             reports_dicts: flags & REPORTS_DICTS != 0,
-            starts: &starts.set,
         };
         let describer = Describer { api, layout, callbacks: &callbacks, limits, shared: flags & SHARED != 0 };
         let mut walk = Walk::new(describer, &starts, &apart, sample);

@@ -1232,13 +1232,15 @@ class Capture:
         self.namespaces = set()
         self.thread_dicts = {}
         self.reports_dicts = _reports_dicts()
-        own, self.blocked = _own_objects(self.held, own_containers | {id(objects), id(self.held)})
-        self.blocked |= {id(obj) for obj in objects if id(type(obj)) in self.blocked}
-        self.blocked |= own_containers
-        own |= self.blocked
+        own, blocked = _own_objects(self.held, own_containers | {id(objects), id(self.held)})
+        if not blocked.isdisjoint(map(id, map(type, objects))):
+            blocked |= {id(obj) for obj in objects if id(type(obj)) in blocked}
+        blocked |= own_containers
+        own |= blocked
+        self.blocked = blocked
         self.objects = [obj for obj in objects if id(obj) not in own
-                        and not (type(obj) is _METHOD and id(_METHOD_SELF(obj)) in self.blocked)]
-        self.seen = {id(obj) for obj in self.objects}
+                        and not (type(obj) is _METHOD and id(_METHOD_SELF(obj)) in blocked)]
+        self.seen = set(map(id, self.objects))
         self._threads(before)
         self._modules()
         self._frames(before)

@@ -174,6 +174,10 @@ def comparable(line):
 class NativeCase(unittest.TestCase):
     maxDiff = 4000
 
+    def setUp(self):
+        """A traceback among the heaps leads to the frame of its test, and so to two whole dumps."""
+        gc.collect()
+
     def assert_same(self, heap, native, python):
         """Two dumps have the same lines for a heap and all that it leads to; those lines."""
         ours, theirs = part(native, id(heap)), part(python, id(heap))

@@ -467,7 +467,7 @@ impl Describer<'_> {
             }
             if dictionary != 0 && !in_dictionary {
                 shape = shape::BOTH;
-                line.unreported = dictionary;
+                self.refer_to_dictionary(dictionary, line)?;
             }
             Ok(Some(shape))
         }
@@ -499,7 +499,7 @@ impl Describer<'_> {
     }
 
     /// Adds the reference of an instance to its dictionary.
-    pub fn refer_to_dictionary(&self, dictionary: Object, line: &mut Line) -> Result<(), Raised> {
+    fn refer_to_dictionary(&self, dictionary: Object, line: &mut Line) -> Result<(), Raised> {
         line.refer_as(dictionary, b"__dict__");
         if self.limits.values {
             return Ok(());

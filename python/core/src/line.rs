@@ -16,8 +16,6 @@ pub struct Line {
     pub edges: Text,
     /// What the object refers to without holding it, 0 for nothing.
     pub weak: Object,
-    /// The dictionary of an instance that hands only the values to the collector, 0 for none.
-    pub unreported: Object,
     /// Keys of a dictionary, and from where to where in `edges` each is named.
     pub keys: Array<(Object, usize, usize)>,
 }
@@ -25,15 +23,7 @@ pub struct Line {
 impl Line {
     /// An empty line.
     pub const fn new() -> Self {
-        Line {
-            size: 0,
-            tail: Text::new(),
-            targets: Array::new(),
-            weak: 0,
-            unreported: 0,
-            edges: Text::new(),
-            keys: Array::new(),
-        }
+        Line { size: 0, tail: Text::new(), targets: Array::new(), weak: 0, edges: Text::new(), keys: Array::new() }
     }
 
     /// Begins the next object.
@@ -41,7 +31,6 @@ impl Line {
         self.tail.clear();
         self.targets.clear();
         self.weak = 0;
-        self.unreported = 0;
         self.edges.clear();
         self.keys.clear();
     }

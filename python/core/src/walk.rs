@@ -279,11 +279,6 @@ impl<'a> Walk<'a> {
                 _ => self.describer.describe(&self.classes, class, object, &mut self.line)?,
             }
         };
-        let dictionary = self.line.unreported;
-        // as Python can tell it: one that the collector knows for itself, or that was met elsewhere
-        if dictionary != 0 && (self.starts.set.contains(dictionary) || self.front.met.contains(dictionary)) {
-            self.describer.refer_to_dictionary(dictionary, &mut self.line)?;
-        }
         let blocked = |target| self.apart.blocked.contains(target);
         let blocked = self.line.targets.as_slice().iter().any(|&target| blocked(target)) || blocked(self.line.weak);
         Ok(shape.filter(|_| !blocked))

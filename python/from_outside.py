@@ -78,7 +78,7 @@ def _own_code(foreign):
     for value in globals().values():
         if type(value) is _FUNCTION:
             parts.append(value.__code__)
-        elif type in _MRO(type(value)) and _MODULE(value) == __name__:
+        elif _has(_MRO(type(value)), type) and _MODULE(value) == __name__:
             parts += [member.__code__ for member in _TYPE_DICT(value).values() if type(member) is _FUNCTION]
     while parts:
         part = parts.pop()

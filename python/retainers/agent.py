@@ -34,6 +34,8 @@ VALUE_LIMIT = 120
 KEY_LIMIT = 80
 #: Reference counts from here on are those of immortal objects (CPython 3.12 and later).
 IMMORTAL = 1 << 28
+#: Signals that a fault of the code raises: SIGILL, SIGTRAP, SIGABRT, SIGBUS (7 or 10), SIGFPE, SIGSEGV.
+_FAULTS = frozenset((4, 5, 6, 7, 8, 10, 11))
 #: Names of keys that are remembered at most, so that a capture's own memory stays bounded.
 CACHE_LIMIT = 1 << 17
 
@@ -1822,6 +1824,7 @@ def dump(target, *, values=True, fork=None, wait=True, timeout=None, core=None, 
     `fork` says who writes: a forked child while the program goes on (the default on Linux), or this process itself, which
     then stands still. `wait=False` returns a `Running` at once (paths and a fork only). `timeout` in seconds ends a child
     that takes longer. `core` is the walk of a native core, or `False` for none; without it, the one that the package has.
+    Where a forked child crashes in a core, the dump is written again without it, with a `RuntimeWarning`.
     `caller` is the kind of root that the calling frame is written as, and `exception` one that nobody handles any more but
     whose traceback is of interest.
 
@@ -1852,7 +1855,16 @@ def dump(target, *, values=True, fork=None, wait=True, timeout=None, core=None, 
         running.start(job, job.descriptor)
     finally:
         os.close(job.descriptor)
-    return running.result(timeout) if wait else running
+    if not wait:
+        return running
+    try:
+        return running.result(timeout)
+    except CaptureError as error:
+        if core is None or not running.has_crashed():
+            raise
+        import warnings
+        warnings.warn("%s; it is written again without the native core" % error, RuntimeWarning, stacklevel=2)
+    return dump(path, values=values, fork=True, timeout=timeout, core=False, caller=caller, exception=exception)
 
 
 def _package_core():
@@ -2073,6 +2085,11 @@ class Running:
                 status = -1
             self._ended(status)
         return self._outcome()
+
+    def has_crashed(self):
+        """Whether the child was ended by a fault of its own code: an illegal instruction, a place that is no memory, …"""
+        return self.status is not None and self.status > 0 and os.WIFSIGNALED(self.status) and (
+            os.WTERMSIG(self.status) in _FAULTS)
 
     def kill(self):
         """Ends the child, and removes what it has written."""

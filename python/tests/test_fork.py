@@ -1,5 +1,7 @@
 """The child that writes: errors, limits, what it must not do to the program."""
 
+import ctypes
+import json
 import os
 import threading
 import unittest
@@ -53,6 +55,16 @@ else:
         with self.assertRaisesRegex(agent.CaptureError, "ZeroDivisionError: in the child"):
             agent.dump(self.path, core=broken)
         self.assertEqual(self.left(), [])
+
+    def test_a_native_core_that_crashes_is_done_without(self):
+        def crashing(capture, describer, write):
+            ctypes.string_at(0)
+
+        with self.assertWarnsRegex(RuntimeWarning, "signal 11; it is written again without the native core"):
+            written = agent.dump(self.path, core=crashing)
+        with open(self.path, "rb") as dump:
+            end = json.loads(dump.read().splitlines()[-1])["end"]
+        self.assertEqual(end["objects"], written.objects)
 
     def test_a_child_that_is_killed(self):
         def killed(capture, describer, write):

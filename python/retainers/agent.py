@@ -35,7 +35,7 @@ KEY_LIMIT = 80
 #: Reference counts from here on are those of immortal objects (CPython 3.12 and later).
 IMMORTAL = 1 << 28
 #: Signals that a fault of the code raises: SIGILL, SIGTRAP, SIGABRT, SIGBUS (7 or 10), SIGFPE, SIGSEGV.
-_FAULTS = frozenset((4, 5, 6, 7, 8, 10, 11))
+_FAULTS = (4, 5, 6, 7, 8, 10, 11)
 #: Names of keys that are remembered at most, so that a capture's own memory stays bounded.
 CACHE_LIMIT = 1 << 17
 

@@ -45,6 +45,9 @@ def why(obj, *, limit=10, exclude=(), raw=False, binary=None, timeout=None):
         answer = _ask(command, path, options + apart, directory)
         if apart and not answer.json()["signatures"]:
             answer = _ask(command, path, options, directory)
+        if not answer.is_in_dump():
+            # what only the call itself holds belongs to the capture, which leaves itself out
+            return Why("nothing holds this %s but the call that asks" % agent.type_name(type(obj)), {})
         return answer
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -119,10 +122,16 @@ class Why:
     def _repr_svg_(self):
         return self.svg() if self._files.get("svg") else None
 
+    def is_in_dump(self):
+        """Whether the object was found: what only the asking call holds is not."""
+        return bool(self._files.get("json"))
+
     def json(self):
         """The whole answer, as `docs/json-output.md` describes it."""
         import json
 
+        if not self.is_in_dump():
+            return {"signatures": []}
         return json.loads(self._files["json"][0][1].decode("utf-8"))
 
     def png(self):

@@ -5,6 +5,7 @@
 Looks in `PYENV_ROOT` (or `~/.pyenv`), in `PATH` for `python3.X`, and at the interpreter that runs this.
 """
 
+import concurrent.futures
 import glob
 import os
 import re
@@ -20,9 +21,12 @@ def main(tests):
     """Exit code 0 when all tests passed everywhere."""
     interpreters = find()
     passed = failed = 0
-    for version, path in interpreters:
+    # each test starts processes of its own: as many interpreters at once as there are processors
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
+    running = [(version, pool.submit(run, path, tests)) for version, path in interpreters]
+    for version, done in running:
+        ran, bad, output = done.result()
         print("== CPython %s" % version, flush=True)
-        ran, bad, output = run(path, tests)
         passed, failed = passed + ran - bad, failed + bad
         for line in output.splitlines():
             if "skipped" in line and "..." in line:

@@ -138,8 +138,8 @@ impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
         if word & IS_WIDE == 0 {
             return word + self.near.get(row).into();
         }
-        #[expect(clippy::cast_possible_truncation, reason = "too large a place is in no section either way")]
-        let place = (word & !IS_WIDE) as usize;
+        // too large a place is in no section either way
+        let place = usize::try_from(word & !IS_WIDE).unwrap_or(usize::MAX);
         self.wide.get(place.saturating_add(row % GROUP))
     }
 

@@ -43,9 +43,9 @@ def why(obj, *, limit=10, exclude=(), raw=False, binary=None, timeout=None):
         for reference in named:
             apart += ["--exclude", reference]
         answer = _ask(command, path, options + apart, directory)
-        if apart and not answer.json()["signatures"]:
+        if apart and answer is not None and not answer.json()["signatures"]:
             answer = _ask(command, path, options, directory)
-        if not answer.is_in_dump():
+        if answer is None:
             # what only the call itself holds belongs to the capture, which leaves itself out
             return Why("nothing holds this %s but the call that asks" % agent.type_name(type(obj)), {})
         return answer
@@ -91,7 +91,7 @@ def _names_of(obj, frame):
 
 
 def _ask(command, dump, options, directory):
-    """Runs the command once for every kind of answer."""
+    """Runs the command once for every kind of answer; `None` when the dump does not have the object."""
     import subprocess
 
     pictures = os.path.join(directory, "answer")
@@ -99,6 +99,8 @@ def _ask(command, dump, options, directory):
     done = subprocess.run(asked + options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
     if done.returncode not in (0, 1):
         raise RuntimeError("%s: %s" % (command, done.stderr.decode("utf-8", "replace").strip()))
+    if done.returncode == 1:
+        return None
     files = {}
     for name in sorted(os.listdir(pictures)) if os.path.isdir(pictures) else []:
         with open(os.path.join(pictures, name), "rb") as file:
@@ -122,15 +124,11 @@ class Why:
     def _repr_svg_(self):
         return self.svg() if self._files.get("svg") else None
 
-    def is_in_dump(self):
-        """Whether the object was found: what only the asking call holds is not."""
-        return bool(self._files.get("json"))
-
     def json(self):
         """The whole answer, as `docs/json-output.md` describes it."""
         import json
 
-        if not self.is_in_dump():
+        if not self._files.get("json"):
             return {"signatures": []}
         return json.loads(self._files["json"][0][1].decode("utf-8"))
 

@@ -14,6 +14,8 @@ pub struct Report {
     pub pictures: Vec<Picture>,
     /// Sizes within sizes, one SVG file each.
     pub icicles: Vec<Icicle>,
+    /// Values over time, one SVG or PNG file each.
+    pub plots: Vec<Plot>,
     /// The same answer for machines: what the JSON output writes, exact numbers included.
     pub data: serde_json::Value,
 }
@@ -232,4 +234,86 @@ pub struct Tile {
     pub bytes: u64,
     /// What decides the colour: the type's package, `streamlit`. Empty for what should stay in the background.
     pub kind: String,
+}
+
+/// Values over time: panels one above the other that share a time axis.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plot {
+    /// File name without extension, safe on every file system: `watch-4242`.
+    pub name: String,
+    /// One line above the drawing.
+    pub title: String,
+    /// A second, quieter line above the drawing; may be empty.
+    pub subtitle: String,
+    /// What the horizontal axis counts.
+    pub x: TimeAxis,
+    /// From the top down.
+    pub panels: Vec<Panel>,
+    /// Moments that stand out, through all panels.
+    pub marks: Vec<Mark>,
+}
+
+/// The horizontal axis of a [`Plot`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TimeAxis {
+    /// Seconds since the start.
+    #[default]
+    Seconds,
+    /// Steps 0, 1, 2, …, each with its label: the name of a dump.
+    Steps(Vec<String>),
+}
+
+/// Series of one unit, with a vertical axis of their own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Panel {
+    /// Names the axis: `memory`, `objects`.
+    pub label: String,
+    /// What the axis counts.
+    pub unit: Unit,
+    /// Drawn in this order, the later ones above.
+    pub series: Vec<Series>,
+}
+
+/// What a number of a [`Plot`] counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes, shown in KiB, MiB, and so on.
+    #[default]
+    Bytes,
+    /// Things.
+    Count,
+}
+
+/// One line of a [`Panel`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Series {
+    /// What it is. Foreign text: outputs escape it.
+    pub label: String,
+    /// Place on the horizontal axis, and value; in the order of places. Outputs pass over what is not finite.
+    pub points: Vec<(f64, f64)>,
+    /// What it means.
+    pub tone: Stroke,
+}
+
+/// What a line of a [`Plot`] means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stroke {
+    /// What the plot is about. Several of them have different colours.
+    #[default]
+    Main,
+    /// Context, of another colour each.
+    Other,
+    /// Less important than its neighbours.
+    Faint,
+    /// A trend that was worked out, not measured: dashed.
+    Trend,
+}
+
+/// A moment that stands out in a [`Plot`]: a heap dump was taken here.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mark {
+    /// Place on the horizontal axis.
+    pub at: f64,
+    /// In a word or two: `dump 1`. May be empty.
+    pub label: String,
 }

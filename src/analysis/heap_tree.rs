@@ -334,7 +334,7 @@ impl HeapTree {
             blocks.push(Block::Note(format!("smaller rows retain less than {percent}% of all bytes that roots reach")));
         }
         blocks.extend(notes(heap).into_iter().map(Block::Note));
-        Report { blocks, pictures: Vec::new(), icicles: vec![self.icicle(heap)], data: self.data(heap) }
+        Report { blocks, icicles: vec![self.icicle(heap)], data: self.data(heap), ..Report::default() }
     }
 
     fn block(&self, heap: &Heap) -> TreeBlock {

@@ -225,7 +225,7 @@ impl ObjectPage {
         blocks.extend(neighbour_blocks(heap, "is referred to by", "referrer", &self.referrers));
         blocks.extend(self.retained_blocks(heap));
         blocks.extend(notes(heap).into_iter().map(Block::Note));
-        Report { blocks, pictures: chain.pictures, icicles: Vec::new(), data: self.data(heap, &chain.data) }
+        Report { blocks, pictures: chain.pictures, data: self.data(heap, &chain.data), ..Report::default() }
     }
 
     /// What is known of it, a line each.

@@ -83,7 +83,7 @@ impl Overview {
                 .to_owned(),
         ));
         blocks.extend(notes(heap).into_iter().map(Block::Note));
-        Report { blocks, pictures: Vec::new(), icicles: Vec::new(), data: self.data(heap) }
+        Report { blocks, data: self.data(heap), ..Report::default() }
     }
 
     fn table(&self, heap: &Heap, limit: usize) -> Table {

@@ -416,7 +416,7 @@ impl Summary {
             blocks.push(Block::Note(more_of((self.groups.len() - limit) as u64, self.by.word())));
         }
         blocks.extend(self.notes().into_iter().chain(notes(heap)).map(Block::Note));
-        Report { blocks, pictures: Vec::new(), icicles: vec![self.icicle()], data: self.data(heap) }
+        Report { blocks, icicles: vec![self.icicle()], data: self.data(heap), ..Report::default() }
     }
 
     fn headline(&self) -> Block {

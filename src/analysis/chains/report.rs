@@ -41,8 +41,8 @@ impl Chains {
         Report {
             blocks,
             pictures: pictures::pictures(heap, self, detail),
-            icicles: Vec::new(),
             data: if detail.data { data::data(heap, selection, self) } else { serde_json::Value::Null },
+            ..Report::default()
         }
     }
 }

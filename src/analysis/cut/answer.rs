@@ -79,7 +79,7 @@ const LISTED: usize = 50;
 impl CutAnswer {
     /// The answer as text and data.
     pub fn report(&self, heap: &Heap) -> Report {
-        Report { blocks: self.blocks(heap), pictures: Vec::new(), icicles: Vec::new(), data: self.data(heap) }
+        Report { blocks: self.blocks(heap), data: self.data(heap), ..Report::default() }
     }
 
     fn blocks(&self, heap: &Heap) -> Vec<Block> {

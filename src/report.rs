@@ -292,7 +292,7 @@ pub struct Series {
     /// Place on the horizontal axis, and value; in the order of places. Outputs pass over what is not finite.
     pub points: Vec<(f64, f64)>,
     /// What it means.
-    pub tone: Stroke,
+    pub stroke: Stroke,
 }
 
 /// What a line of a [`Plot`] means.

@@ -34,6 +34,13 @@ pub const NOTE: &str = "#64748b";
 /// Title of the picture.
 pub const TITLE: &str = "#0f172a";
 
+/// Lines of a plot, in this order: neighbours differ in hue and in lightness.
+pub const SERIES: [&str; 8] = ["#1d4ed8", "#d3212c", "#0f766e", "#b45309", "#7c3aed", "#0e94b8", "#be185d", "#4d7c0f"];
+/// Lines of a plot that are less important than their neighbours.
+pub const FAINT: &str = "#94a3b8";
+/// Grid of a plot.
+pub const GRID: &str = "#e2e8f0";
+
 /// The colours of a role.
 pub const fn paint(role: Role) -> Paint {
     match role {

@@ -58,3 +58,12 @@ pub fn bytes_text(bytes: u64) -> String {
     }
     format!("{value:.1} {}", UNITS[unit])
 }
+
+/// A change with its sign, `+20`, `-3`, its size written by `text`; `0` for none.
+pub fn signed(change: i64, text: impl Fn(u64) -> String) -> String {
+    match change {
+        0 => "0".to_owned(),
+        1.. => format!("+{}", text(change.unsigned_abs())),
+        _ => format!("-{}", text(change.unsigned_abs())),
+    }
+}

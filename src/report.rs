@@ -111,6 +111,10 @@ pub enum Cell {
     Bytes(u64),
     /// A share of 0 to 1, shown in percent and set to the right.
     Share(f64),
+    /// By how much a number of things changed, with its sign, set to the right.
+    Change(i64),
+    /// By how much a size in bytes changed, with its sign, set to the right.
+    BytesChange(i64),
 }
 
 /// An indented tree, numbers in columns before it.

@@ -63,6 +63,27 @@ impl Source {
         Ok(Self::decompressed(name, &mapped, MOST_IN_MEMORY, progress))
     }
 
+    /// The first bytes of `path`, decompressed, at most `most`: what it takes to know a dump without reading it. Fewer where
+    /// they cannot be had, none for what is no file.
+    pub fn beginning(path: &Path, most: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+        let Some(mut file) = is_file.then(|| File::open(path).ok()).flatten() else { return bytes };
+        let mut start = Vec::new();
+        let limit = most as u64;
+        // what can be read is enough
+        let _ = Read::by_ref(&mut file).take(ZSTD_MAGIC.len() as u64).read_to_end(&mut start);
+        let found = compression(&start);
+        let rest = io::Cursor::new(start).chain(file);
+        let _ = match found {
+            None => rest.take(limit).read_to_end(&mut bytes),
+            Some(Compression::Gzip) => flate2::read::MultiGzDecoder::new(rest).take(limit).read_to_end(&mut bytes),
+            Some(Compression::Zstd) => zstd::stream::read::Decoder::new(rest)
+                .and_then(|decoder| decoder.take(limit).read_to_end(&mut bytes)),
+        };
+        bytes
+    }
+
     /// Takes bytes that are already in memory, decompressing them where they are gzip or zstd.
     pub fn from_bytes(name: &str, bytes: Vec<u8>, progress: &Progress) -> Self {
         Self::from_bytes_within(name, bytes, MOST_IN_MEMORY, progress)

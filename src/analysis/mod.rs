@@ -8,6 +8,7 @@ pub mod dominators;
 pub mod exclude;
 pub mod export;
 pub mod expression;
+pub mod growth;
 pub mod heap_tree;
 pub mod holders;
 pub mod kept;

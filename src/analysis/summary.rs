@@ -138,16 +138,28 @@ pub struct Summary {
 pub fn summary(heap: &Heap, choice: &RootChoice, by: By, sort: Sort) -> Summary {
     let retaining = Retaining::all(&heap.graph);
     let tree = dominator_tree(heap, &retaining, choice);
-    let grouping = match by {
-        By::Type => by_type(&heap.graph),
-        By::Module => by_module(&heap.graph),
-        By::Root => by_root(&heap.graph, choice, &tree),
-        By::Site => by_site(heap),
-    };
-    let mut groups = sum_up(&heap.graph, &tree, grouping);
+    let mut groups = sum_up(&heap.graph, &tree, grouping(heap, choice, &tree, by));
     groups.retain(|group| group.count > 0);
     groups.sort_by(|a, b| order(a, b, sort).then_with(|| a.name.cmp(&b.name)));
     Summary { by, groups, totals: totals(heap, &retaining, &tree) }
+}
+
+/// The groups alone, in no particular order: O(m log n) for the dominators, which are kept, and for sites a look at each
+/// record.
+pub(crate) fn group_sums(heap: &Heap, choice: &RootChoice, by: By) -> Vec<SummaryGroup> {
+    let tree = dominator_tree(heap, &Retaining::all(&heap.graph), choice);
+    let mut groups = sum_up(&heap.graph, &tree, grouping(heap, choice, &tree, by));
+    groups.retain(|group| group.count > 0);
+    groups
+}
+
+fn grouping(heap: &Heap, choice: &RootChoice, tree: &Dominators, by: By) -> Grouping {
+    match by {
+        By::Type => by_type(&heap.graph),
+        By::Module => by_module(&heap.graph),
+        By::Root => by_root(&heap.graph, choice, tree),
+        By::Site => by_site(heap),
+    }
 }
 
 fn order(a: &SummaryGroup, b: &SummaryGroup, sort: Sort) -> std::cmp::Ordering {
@@ -243,7 +255,7 @@ fn by_site(heap: &Heap) -> Grouping {
     let mut names = GroupNames::default();
     let mut of = Vec::with_capacity(heap.graph.object_count());
     let mut take = |site: Option<String>| of.push(names.number(site.as_deref().unwrap_or(NO_SITE)));
-    if is_recorded(heap, |description| description.site.is_some()) {
+    if has_sites(heap) {
         for_each_description(heap, |description| description.site, |_, site| take(site));
     } else {
         heap.graph.objects().for_each(|_| take(None));
@@ -251,14 +263,22 @@ fn by_site(heap: &Heap) -> Grouping {
     Grouping { names, of }
 }
 
-/// Objects whose records are read to see whether a dump records something at all.
-const PROBED: usize = 1_000;
+/// Objects whose records are read to see whether a dump records something at all, evenly over the dump: what was allocated
+/// before allocations were traced has no site.
+const PROBED: usize = 4_000;
 /// Objects whose records are read in parallel before what they say is taken in.
 const READ_AT_ONCE: usize = 1 << 16;
 
-/// Whether the first records have what `has` looks for.
-fn is_recorded(heap: &Heap, has: impl Fn(&Description) -> bool) -> bool {
-    heap.graph.objects().take(PROBED).any(|object| has(&heap.describe(object)))
+/// Whether any of the records that are probed has what `has` looks for.
+fn is_recorded(heap: &Heap, has: impl Fn(&Description) -> bool + Sync) -> bool {
+    let (count, step) = (heap.graph.object_count(), heap.graph.object_count().div_ceil(PROBED).max(1));
+    let probed = (0..count.div_ceil(step)).into_par_iter().map(|place| ObjectId::at(place * step));
+    probed.any(|object| has(&heap.describe(object)))
+}
+
+/// Whether the dump says where objects were allocated.
+pub(crate) fn has_sites(heap: &Heap) -> bool {
+    is_recorded(heap, |description| description.site.is_some())
 }
 
 /// Reads all records in parallel, and takes what `pick` finds in them in dump order.

@@ -382,7 +382,7 @@ const CONTAINERS: [&str; 9] = [
 ];
 
 /// Types that hold a program together rather than its data.
-fn is_plumbing(type_name: &str) -> bool {
+pub(crate) fn is_plumbing(type_name: &str) -> bool {
     matches!(type_name, "module" | "type" | "code" | "frame" | "abc.ABCMeta" | "enum.EnumType" | "enum.EnumMeta")
 }
 

@@ -38,6 +38,7 @@ const EXAMPLES: &str = "Examples:
   retainers capture 4242 -o heap.jsonl.zst          a dump of the running process 4242
   retainers capture 4242 --type SessionState        capture and answer in one go
   retainers cut dump.jsonl --type SessionState      the fewest references that must go
+  retainers growth monday.jsonl tuesday.jsonl       what grew, and who holds it
   retainers export dump.jsonl -o objects.csv        one row an object, for pandas";
 
 const EXIT_CODES: &str = "Exit codes:
@@ -60,6 +61,8 @@ pub enum Command {
     Object(ObjectArguments),
     /// The smallest set of references that must go so that all matching objects can be collected
     Cut(CutArguments),
+    /// What grows from dump to dump of one process, who holds it, and where it was allocated
+    Growth(GrowthArguments),
     /// Write the index of a dump, from which further questions are answered at once
     Index(IndexArguments),
     /// Write a heap dump of a running Python process, and answer a question about it at once
@@ -199,6 +202,43 @@ pub struct CutArguments {
     /// Give up beyond this many references
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub max: usize,
+    /// What all questions understand.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `retainers growth`.
+#[derive(Debug, Args)]
+pub struct GrowthArguments {
+    /// Heap dumps of one process, oldest first; two are a difference, three and more a trend
+    ///
+    /// Dumps that say when they were taken are put in that order, whatever the order on the command line.
+    #[arg(value_name = "DUMP", required = true, num_args = 2.., value_hint = ValueHint::FilePath)]
+    pub dumps: Vec<PathBuf>,
+    /// Only objects of this type (as for the main question); by default what grew most
+    #[arg(short, long = "type", value_name = "NAME")]
+    pub types: Vec<String>,
+    /// What makes a row of the table
+    #[arg(long, value_enum, default_value_t = By::Type)]
+    pub by: By,
+    /// Only these roots: kinds (`module`, `frame`, …, `all`), or `KIND:NAME` with globs
+    #[arg(long, value_name = "KINDS")]
+    pub roots: Vec<String>,
+    /// Do not follow references that match OWNER.NAME
+    #[arg(long, value_name = "OWNER.NAME")]
+    pub exclude: Vec<String>,
+    /// A file with further known holders
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub holders: Option<PathBuf>,
+    /// Ways shown that grew; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub limit: usize,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the chains, and the plot of what grew, into this directory
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
     /// What all questions understand.
     #[command(flatten)]
     pub common: Common,

@@ -3,6 +3,7 @@
 pub mod args;
 mod bar;
 mod files;
+mod growth;
 mod memory;
 mod place;
 
@@ -45,7 +46,7 @@ use crate::format::indexed;
 use crate::graph::Heap;
 use crate::graph::index::attempt;
 use crate::present::label::visible;
-use crate::present::{DRAWINGS, Drawing, icicle, json, text};
+use crate::present::{DRAWINGS, Drawing, icicle, json, png, text};
 use crate::progress::{Phase, Progress};
 use crate::redact::{self, Redaction};
 use crate::report::{Picture, Report};
@@ -85,6 +86,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Object(asked)) => run_object(&asked),
         Some(Command::Index(asked)) => run_index(&asked),
         Some(Command::Capture(asked)) => run_capture(asked),
+        Some(Command::Growth(asked)) => growth::run(&asked),
         Some(Command::Redact(asked)) => run_redact(&asked),
         Some(Command::Agent(asked)) => run_agent(&asked),
         Some(Command::Completions { shell }) => {
@@ -534,6 +536,26 @@ fn run_cut(asked: &CutArguments) -> Result<ExitCode> {
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+/// What questions about chains have in common.
+fn answer_options(roots: &[String], exclude: &[String], holders: Option<&Path>) -> Result<Options> {
+    Ok(Options {
+        roots: root_choice(roots)?,
+        exclude: exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?,
+        without: Vec::new(),
+        retained: true,
+        holders: known_holders(holders)?,
+    })
+}
+
+fn summary_by(by: args::By) -> summary::By {
+    match by {
+        args::By::Type => summary::By::Type,
+        args::By::Module => summary::By::Module,
+        args::By::Root => summary::By::Root,
+        args::By::Site => summary::By::Site,
+    }
+}
+
 fn run_suspects(asked: &SuspectsArguments) -> Result<ExitCode> {
     let options = Options {
         roots: root_choice(&asked.whole.roots)?,
@@ -549,12 +571,7 @@ fn run_suspects(asked: &SuspectsArguments) -> Result<ExitCode> {
 
 fn run_summary(asked: &SummaryArguments) -> Result<ExitCode> {
     let choice = root_choice(&asked.whole.roots)?;
-    let by = match asked.by {
-        args::By::Type => summary::By::Type,
-        args::By::Module => summary::By::Module,
-        args::By::Root => summary::By::Root,
-        args::By::Site => summary::By::Site,
-    };
+    let by = summary_by(asked.by);
     let sort = match asked.sort {
         args::Sort::Retained => summary::Sort::Retained,
         args::Sort::Shallow => summary::Sort::Shallow,
@@ -610,11 +627,7 @@ fn run_whole(
     print_report(&report, whole.json, common)?;
     if let Some(directory) = &whole.output {
         files::make_directory(directory)?;
-        let drawings = [&DRAWINGS[0], &DRAWINGS[2]];
-        let written = draw_pictures(&report, &drawings, directory, &progress, &|drawing, picture| {
-            (drawing.write)(picture).map_err(|reason| Error::Draw { name: picture.name.clone(), reason })
-        })?;
-        tell_written(&written, common);
+        tell_written(&draw_whole_pictures(&report, directory, &progress)?, common);
         for icicle in &report.icicles {
             let path = directory.join(format!("{}.svg", icicle.name));
             files::write_whole(&path, |out| out.write_all(icicle::write(icicle).as_bytes()))?;
@@ -622,6 +635,30 @@ fn run_whole(
         }
     }
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Draws the chains of an answer about a whole dump.
+fn draw_whole_pictures(report: &Report, directory: &Path, progress: &Progress) -> Result<Vec<PathBuf>> {
+    let drawings = [&DRAWINGS[0], &DRAWINGS[2]];
+    draw_pictures(report, &drawings, directory, progress, &|drawing, picture| {
+        (drawing.write)(picture).map_err(|reason| Error::Draw { name: picture.name.clone(), reason })
+    })
+}
+
+/// Draws the plots of an answer, each as SVG and PNG.
+fn draw_plots(report: &Report, directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
+    for plot in &report.plots {
+        let failed = |reason| Error::Draw { name: plot.name.clone(), reason };
+        let svg = String::new();//TMP plot::write(plot).map_err(failed)?;
+        let png = png::write(&svg).map_err(failed)?;
+        for (extension, bytes) in [("svg", svg.into_bytes()), ("png", png)] {
+            let path = directory.join(format!("{}.{extension}", plot.name));
+            files::write_whole(&path, |out| out.write_all(&bytes))?;
+            written.push(path);
+        }
+    }
+    Ok(written)
 }
 
 fn tell_written(written: &[PathBuf], common: &Common) {

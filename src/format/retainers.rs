@@ -43,6 +43,11 @@ pub fn read(source: Arc<Source>, progress: &Progress) -> Result<Heap> {
     Ok(Heap::new(graph, Box::new(records), about, loaded.damage))
 }
 
+/// What the header of a dump says, from the first bytes of it; `None` where they are not those of such a dump.
+pub fn about(bytes: &[u8]) -> Option<About> {
+    sniff(bytes).then(|| header(bytes).ok()).flatten()
+}
+
 fn header(bytes: &[u8]) -> Result<About> {
     let mut about = About { format: NAME.into(), ..About::default() };
     let mut version = None;

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::label::visible;
-use crate::counts::{bytes_text, grouped};
+use crate::counts::{bytes_text, grouped, signed};
 use crate::report::{Block, Cell, ChainBlock, ChainStep, Report, Span, Table, Tone, TreeBlock};
 
 /// How text is laid out.
@@ -191,6 +191,8 @@ fn cell_text(cell: &Cell) -> (String, bool) {
         Cell::Count(count) => (grouped(*count), true),
         Cell::Bytes(bytes) => (bytes_text(*bytes), true),
         Cell::Share(share) => (format!("{:.1}%", share * 100.0), true),
+        Cell::Change(change) => (signed(*change, grouped), true),
+        Cell::BytesChange(change) => (signed(*change, bytes_text), true),
     }
 }
 

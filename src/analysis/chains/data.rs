@@ -70,7 +70,8 @@ fn of_type(heap: &Heap, answer: &TypeAnswer) -> Value {
     })
 }
 
-fn signature(heap: &Heap, answer: &TypeAnswer, way: &Signature) -> Value {
+/// A way of being held.
+pub fn signature(heap: &Heap, answer: &TypeAnswer, way: &Signature) -> Value {
     json!({
         "fingerprint": way.fingerprint,
         "type": heap.graph.type_name(answer.type_id),
@@ -91,6 +92,7 @@ fn signature(heap: &Heap, answer: &TypeAnswer, way: &Signature) -> Value {
         "objects": way.objects.iter().map(|&object| address(heap, object)).collect::<Vec<_>>(),
         "disjoint_ways": way.disjoint_ways.iter().map(|ways| objects(heap, ways)).collect::<Vec<_>>(),
         "known_holders": way.known_holders,
+        "sites": way.sites,
     })
 }
 
@@ -159,7 +161,8 @@ fn read_step(step: &ReadStep) -> Value {
     })
 }
 
-fn unreached(heap: &Heap, unreached: &Unreached) -> Value {
+/// An object that no root reaches.
+pub fn unreached(heap: &Heap, unreached: &Unreached) -> Value {
     let mut fields = object(heap, unreached.object);
     let referrers = unreached.referrers.iter().map(|(referrer, name)| {
         let mut fields = object(heap, *referrer);

@@ -15,13 +15,17 @@ mod pictures;
 mod reading;
 pub mod report;
 mod shape;
+mod sites;
 mod tree;
 
 pub use self::data::{SCHEMA, dump as dump_data};
-pub(crate) use self::data::{address as address_data, reference as reference_data};
-pub(crate) use self::reading::title;
+pub(crate) use self::data::{
+    address as address_data, reference as reference_data, signature as signature_data, unreached as unreached_data,
+};
+pub(crate) use self::reading::{title, whole_expression};
 pub use self::report::Detail;
 use self::shape::Shapes;
+pub use self::sites::AllocationSites;
 use self::tree::{ChainTree, choose_chains};
 use super::cut::{Freed, disjoint_ways, frees};
 use super::distances::{Distances, RootChoice};
@@ -120,6 +124,8 @@ pub struct Signature {
     pub objects: Vec<ObjectId>,
     /// Their shallow sizes together, bytes.
     pub shallow_size: u64,
+    /// Where they were allocated, as far as the dump says.
+    pub sites: AllocationSites,
     /// What becomes unreachable when all of them go.
     pub retained: Option<Retained>,
     /// Disjoint ways from roots to the representative, each root first, where no single object retains it; at least two
@@ -341,6 +347,7 @@ impl Search<'_> {
             equally_short: tree.chain_counts[representative as usize],
             steps,
             shallow_size: self.size_of(&objects),
+            sites: AllocationSites::of(self.heap, &objects),
             retained: None,
             disjoint_ways: Vec::new(),
             known_holders: Vec::new(),

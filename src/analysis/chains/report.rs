@@ -246,7 +246,11 @@ fn through(passed: &[String]) -> String {
 fn chain_notes(heap: &Heap, signature: &Signature, steps: &[ReadStep], detail: Detail) -> Vec<String> {
     let mut notes = Vec::new();
     if !detail.raw && signature.length > 0 {
-        notes.push(whole_expression(heap, signature));
+        let expression = whole_expression(heap, signature);
+        notes.push(match signature.sites.words() {
+            Some(sites) => format!("{sites}, held by {expression}"),
+            None => expression,
+        });
     }
     let folded: usize = steps.iter().map(|step| step.through.len()).sum();
     if folded > 0 && !detail.raw {

@@ -1,0 +1,175 @@
+//! Ways of being held, counted in every dump.
+
+use std::cmp::Reverse;
+
+use rustc_hash::FxHashMap;
+
+use super::tally::{change, grew_in_every_step};
+use super::units::Unit;
+use crate::analysis::chains::{Chains, Options, TypeAnswer, chains};
+use crate::analysis::dominators::retained_together;
+use crate::analysis::kept::distances_and_dominators;
+use crate::analysis::marks::Marks;
+use crate::analysis::origin::Origin;
+use crate::analysis::retaining::Retaining;
+use crate::analysis::select::{Group, Selection};
+use crate::graph::{Heap, ObjectId};
+
+/// A way of being held that has more objects in the last dump than in the first.
+#[derive(Debug, Clone)]
+pub struct GrownWay {
+    /// The type of the objects.
+    pub type_name: String,
+    /// Whose code that is.
+    pub origin: Origin,
+    /// The same for the same way in every dump; empty for objects that no root reaches.
+    pub fingerprint: String,
+    /// How many objects are held so in each dump.
+    pub counts: Vec<u64>,
+    /// What they retain together in each dump, bytes; `None` where that was not worked out.
+    pub retained: Vec<Option<u64>>,
+    /// Those of the last dump that are neither in the first nor only in the last: they outlived a step. `None` for fewer
+    /// than three dumps of one process.
+    pub survivors: Option<u64>,
+    /// Other types that grow with these, with the change of their numbers.
+    pub with: Vec<(String, i64)>,
+    /// The chains in the last dump: one type, one way; or objects that no root reaches.
+    pub chains: Chains,
+}
+
+impl GrownWay {
+    /// By how much the number of objects changed from the first dump to the last.
+    pub fn more_objects(&self) -> i64 {
+        change(&self.counts)
+    }
+
+    /// By how much what they retain changed, bytes.
+    pub fn more_bytes(&self) -> i64 {
+        let numbers: Vec<u64> = self.retained.iter().map(|bytes| bytes.unwrap_or(0)).collect();
+        change(&numbers)
+    }
+
+    /// Whether each dump has more of them than the one before.
+    pub fn grew_in_every_step(&self) -> bool {
+        grew_in_every_step(&self.counts)
+    }
+
+    /// Whether the first dump has none of them.
+    pub fn is_new(&self) -> bool {
+        self.counts.first() == Some(&0)
+    }
+}
+
+/// How the objects of a unit are held in one dump.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counted {
+    /// Objects and bytes by fingerprint.
+    ways: FxHashMap<String, (u64, Option<u64>)>,
+    /// Objects that no root reaches.
+    unreached: u64,
+}
+
+/// Ways of a unit whose retained sizes are worked out.
+const WEIGHED: usize = 20;
+
+impl Counted {
+    /// Counts `objects`, all of one type, by how they are held.
+    pub(super) fn of(heap: &Heap, objects: &[ObjectId], options: &Options) -> Self {
+        let found = find(heap, objects, &Options { retained: false, ..options.clone() });
+        let Some(answer) = found.types.first() else { return Self::default() };
+        let retaining = Retaining::all(&heap.graph);
+        let (distances, tree) = distances_and_dominators(heap, &retaining, &options.roots);
+        let weigh = |objects: &[ObjectId]| {
+            let roots = options.roots.roots(&heap.graph);
+            let set = retained_together(&retaining, (&distances, &tree), roots, objects);
+            set.shallow.saturating_add(set.external)
+        };
+        let ways = answer.signatures.iter().enumerate().map(|(place, way)| {
+            let bytes = (place < WEIGHED).then(|| weigh(&way.objects));
+            (way.fingerprint.clone(), (way.objects.len() as u64, bytes))
+        });
+        Self { ways: ways.collect(), unreached: answer.unreached.len() as u64 }
+    }
+
+    fn get(&self, fingerprint: &str) -> (u64, Option<u64>) {
+        if fingerprint.is_empty() {
+            return (self.unreached, Some(0));
+        }
+        self.ways.get(fingerprint).copied().unwrap_or((0, Some(0)))
+    }
+}
+
+fn find(heap: &Heap, objects: &[ObjectId], options: &Options) -> Chains {
+    let groups = objects.first().map(|&first| Group { type_id: heap.graph.type_of(first), objects: objects.to_vec() });
+    chains(heap, &Selection { groups: groups.into_iter().collect(), ..Selection::default() }, options)
+}
+
+/// The ways in which the objects of `unit` are held in `last` and that have grown since the first of `counted`, the counts
+/// of all dumps but the last; and how many have shrunk, and how many are gone.
+pub(super) fn grown_ways(
+    last: &Heap,
+    unit: &Unit,
+    objects: &[ObjectId],
+    counted: &[&Counted],
+    survivors: Option<&Marks>,
+    options: &Options,
+) -> (Vec<GrownWay>, (u64, u64)) {
+    let found = find(last, objects, &Options { retained: true, ..options.clone() });
+    let now = Counted::of(last, objects, options);
+    let history = |fingerprint: &str| -> Vec<(u64, Option<u64>)> {
+        counted.iter().map(|counted| counted.get(fingerprint)).chain([now.get(fingerprint)]).collect()
+    };
+    let before = |fingerprint: &str| counted.first().map_or(0, |counted| counted.get(fingerprint).0);
+    let shrunk = now.ways.iter().filter(|(fingerprint, (count, _))| *count < before(fingerprint)).count() as u64;
+    let gone = counted.first().map_or(0, |first| first.ways.keys().filter(|way| !now.ways.contains_key(*way)).count());
+    let Some(answer) = found.types.first() else { return (Vec::new(), (shrunk, gone as u64)) };
+    let way = |fingerprint: &str, objects: &[ObjectId], part: TypeAnswer| {
+        let history = history(fingerprint);
+        let (counts, retained): (Vec<u64>, Vec<Option<u64>>) = history.into_iter().unzip();
+        (counts.first() < counts.last()).then(|| GrownWay {
+            type_name: last.graph.type_name(answer.type_id).to_owned(),
+            origin: unit.origin,
+            fingerprint: fingerprint.to_owned(),
+            counts,
+            retained,
+            survivors: survivors.map(|marks| objects.iter().filter(|&&object| marks.has(object)).count() as u64),
+            with: unit.with.clone(),
+            chains: Chains {
+                types: vec![part],
+                excluded_references: found.excluded_references,
+                reachable: found.reachable,
+                freed: None,
+            },
+        })
+    };
+    let alone = |signatures, unreached| TypeAnswer {
+        type_id: answer.type_id,
+        count: answer.count,
+        shallow_size: answer.shallow_size,
+        retained: answer.retained,
+        signatures,
+        further: (0, 0),
+        unreached,
+    };
+    let mut ways: Vec<GrownWay> = answer
+        .signatures
+        .iter()
+        .filter_map(|held| way(&held.fingerprint, &held.objects, alone(vec![held.clone()], Vec::new())))
+        .collect();
+    if !answer.unreached.is_empty() {
+        let objects: Vec<ObjectId> = answer.unreached.iter().map(|unreached| unreached.object).collect();
+        ways.extend(way("", &objects, alone(Vec::new(), answer.unreached.clone())));
+    }
+    (ways, (shrunk, gone as u64))
+}
+
+/// Puts those first that grew in every step, of these the program's own (four times as heavy as others'), and of these what
+/// retains most more than in the first dump.
+pub(super) fn rank(ways: &mut [GrownWay]) {
+    ways.sort_by_key(|way| {
+        let weight = if way.origin == Origin::Own { 4 } else { 1 };
+        let bytes = u64::try_from(way.more_bytes()).unwrap_or(0).saturating_mul(weight);
+        let leading = (Reverse(way.grew_in_every_step()), Reverse(bytes), Reverse(way.more_objects()));
+        (leading, way.type_name.clone(), way.fingerprint.clone())
+    });
+}

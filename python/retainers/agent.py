@@ -22,6 +22,12 @@ import os
 import sys
 import time
 
+try:
+    # `python -X tracemalloc` traces without it, so that it may not be loaded; in the child it would be too late
+    import _tracemalloc
+except ImportError:
+    _tracemalloc = None
+
 __all__ = ["CaptureError", "Dump", "dump"]
 
 # where this text is executed in a bare dictionary, its classes need a module of their own, by which they are left out
@@ -1681,9 +1687,9 @@ def _immortals():
 
 def _tracer(capture):
     """A function that gives the key for an object's allocation site, when `tracemalloc` is tracing."""
-    tracing, get = _loaded("_tracemalloc", "is_tracing"), _loaded("_tracemalloc", "_get_object_traceback")
-    if tracing is None or get is None or not tracing():
+    if _tracemalloc is None or not _tracemalloc.is_tracing():
         return None
+    get = _tracemalloc._get_object_traceback
     is_blind = sys.version_info[:2] == (3, 11)
 
     def site(obj):
@@ -1693,6 +1699,8 @@ def _tracer(capture):
                 capture.miss("allocation sites of plain instances: CPython 3.11 cannot tell them")
             return ""
         frames = frames[0] if type(frames[0]) is tuple and type(frames[0][0]) is tuple else frames
+        if frames[0][0] == "<unknown>":  # no Python code was running
+            return ""
         return ',"site":%s' % quote("%s:%d" % (frames[0][0], frames[0][1]))
 
     return site

@@ -22,6 +22,12 @@ import os
 import sys
 import time
 
+try:
+    # `python -X tracemalloc` traces without it, so that it may not be loaded; in the child it would be too late
+    import _tracemalloc
+except ImportError:
+    _tracemalloc = None
+
 __all__ = ["CaptureError", "Dump", "dump"]
 
 # where this text is executed in a bare dictionary, its classes need a module of their own, by which they are left out
@@ -1085,10 +1091,12 @@ def _object_columns(array, obj, dtype):
 class Before:
     """What only the live process can tell, noted before it forks; its containers are the capture's own."""
 
-    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "time", "pid", "caller", "active", "policy")
+    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "memory", "time", "pid", "caller", "active",
+                 "policy")
 
     def __init__(self, job):
         self.caller = job.caller
+        self.memory = ""
         self.time = time.gmtime()
         self.pid = os.getpid()
         self.rss = _resident()
@@ -1149,6 +1157,60 @@ def _resident():
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return None
+
+
+def _memory(forked):
+    """Further keys of the header, as JSON text: bytes that the process has for itself, resident and swapped out, and bytes of
+    the interpreter's arenas, all of them and in use. What cannot be had is left out.
+
+    To be asked before the capture takes memory of its own. A forked child has what its parent had when it forked, so that
+    the parent does not wait for this."""
+    found = []
+    try:
+        with open("/proc/self/status", "rb") as file:
+            lines = file.read().split(b"\n")
+        for line in lines:
+            name, _, rest = line.partition(b":")
+            if name in (b"RssAnon", b"VmSwap"):
+                found.append(("anonymous" if name == b"RssAnon" else "swap", int(rest.split()[0]) << 10))
+    except (OSError, ValueError, IndexError):
+        pass
+    # the interpreter tells of its arenas on the standard error of C alone, which only a child may turn elsewhere
+    if forked:
+        try:
+            found += _arenas(_malloc_statistics())
+        except (AttributeError, OSError, ValueError):
+            pass
+    return "".join([',"%s":%d' % pair for pair in found])
+
+
+def _malloc_statistics():
+    """What `sys._debugmallocstats` writes to descriptor 2, which leads elsewhere meanwhile."""
+    before = os.dup(2)
+    try:
+        caught = os.memfd_create("retainers")
+        try:
+            os.dup2(caught, 2)
+            sys._debugmallocstats()
+            os.lseek(caught, 0, os.SEEK_SET)
+            return os.read(caught, 1 << 16).decode("latin-1")
+        finally:
+            os.dup2(before, 2)
+            os.close(caught)
+    finally:
+        os.close(before)
+
+
+def _arenas(text):
+    """`(key, bytes)` of the arenas; nothing for an interpreter that has none, such as one under `PYTHONMALLOC=malloc`."""
+    total = used = None
+    for line in text.split("\n"):
+        name, _, number = line.partition("=")
+        if name.startswith("# bytes in allocated blocks"):
+            used = int(number.replace(",", ""))
+        elif " bytes/arena" in name:
+            total = int(number.replace(",", ""))
+    return [] if total is None or used is None else [("arenas", total), ("arenas_used", used)]
 
 
 def _handled_exceptions():
@@ -1681,9 +1743,9 @@ def _immortals():
 
 def _tracer(capture):
     """A function that gives the key for an object's allocation site, when `tracemalloc` is tracing."""
-    tracing, get = _loaded("_tracemalloc", "is_tracing"), _loaded("_tracemalloc", "_get_object_traceback")
-    if tracing is None or get is None or not tracing():
+    if _tracemalloc is None or not _tracemalloc.is_tracing():
         return None
+    get = _tracemalloc._get_object_traceback
     is_blind = sys.version_info[:2] == (3, 11)
 
     def site(obj):
@@ -1693,6 +1755,8 @@ def _tracer(capture):
                 capture.miss("allocation sites of plain instances: CPython 3.11 cannot tell them")
             return ""
         frames = frames[0] if type(frames[0]) is tuple and type(frames[0][0]) is tuple else frames
+        if frames[0][0] == "<unknown>":  # no Python code was running
+            return ""
         return ',"site":%s' % quote("%s:%d" % (frames[0][0], frames[0][1]))
 
     return site
@@ -1809,7 +1873,7 @@ def _header(before, values):
         line += ',"command":[%s]' % ",".join([quote(word[:1000]) for word in words if type(word) is str])
     if before.rss is not None:
         line += ',"rss":%d' % before.rss
-    return line + "}\n"
+    return line + before.memory + "}\n"
 
 
 # ------------------------------------------------------------------------------------------------------------------ dump
@@ -1929,8 +1993,9 @@ class _Job:
 
 
 def _write_all(job, file, before):
-    writer = Writer(file, job.compressor)
     with _Quiet(job.forked) as quiet:
+        before.memory = _memory(job.forked)
+        writer = Writer(file, job.compressor)
         counts = capture(writer, before, job.values, job.forked, job.core, quiet.hooks())
     writer.close()
     return counts + (writer.bytes,)
@@ -2158,6 +2223,7 @@ def _lift_memory_limit():
 def _in_child(job, before, pipe, keep):
     """The life of the child. Never returns, never raises."""
     status = 1
+    gc.disable()  # a collection would run finalizers of the program
     try:
         _lift_memory_limit()
         _close_descriptors({0, 1, 2, pipe, keep})

@@ -16,7 +16,11 @@ options:
   --rss-limit SIZE    dump when resident memory passes SIZE, such as 2GiB
   --directory DIR     where dumps go (default: the working directory)
   --no-values         write no data of the program into dumps
+  --trace             have the line that allocated it for each object (tracemalloc): slower, and takes more memory
 """
+
+#: Options without a value, and what they are to `install`.
+_FLAGS = {"--no-memory-error": ("on_memory_error", False), "--no-values": ("values", False), "--trace": ("trace", True)}
 
 
 def main(arguments=None):
@@ -47,8 +51,8 @@ def _options(arguments):
     options = {}
     while arguments and arguments[0].startswith("-") and arguments[0] != "-m":
         option, equals, value = arguments.pop(0).partition("=")
-        if option in ("--no-memory-error", "--no-values") and not equals:
-            options["on_memory_error" if option == "--no-memory-error" else "values"] = False
+        if option in _FLAGS and not equals:
+            options.update([_FLAGS[option]])
             continue
         if option not in ("--signal", "--rss-limit", "--directory"):
             _fail("no such option: %s" % option)

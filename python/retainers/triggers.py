@@ -22,16 +22,17 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def install(*, signal="SIGUSR2", on_memory_error=True, rss_limit=None, directory=None, values=True, fork=None,
-            suffix=".jsonl.gz", interval=1.0):
+            suffix=".jsonl.gz", interval=1.0, trace=False):
     """Installs triggers and returns them as `Triggers`, whose `uninstall()` takes them away.
 
     `signal` is a number or a name, or `None` for none; it can be installed in the main thread only, and an earlier handler is
     still called. `on_memory_error` dumps when an uncaught `MemoryError` ends the program or a thread. `rss_limit`, bytes or
     a text such as `"2GiB"`, dumps each time that resident memory passes it; it is looked at every `interval` seconds. Dumps
-    go to `directory` (the working directory of now) as `heap-PID-TIME-COUNT-REASON` and `suffix`.
+    go to `directory` (the working directory of now) as `heap-PID-TIME-COUNT-REASON` and `suffix`. `trace` starts
+    `tracemalloc`, unless it is tracing already: objects that are made from now on have the line that allocated them.
 
     Raises `ValueError` for a limit or signal that is none, and `OSError` when the directory cannot be written."""
-    return Triggers(signal, on_memory_error, rss_limit, directory, values, fork, suffix, interval)
+    return Triggers(signal, on_memory_error, rss_limit, directory, values, fork, suffix, interval, trace)
 
 
 def size(text):
@@ -57,7 +58,7 @@ def size(text):
 class Triggers:
     """What `install` has installed. `last` is the path of the newest dump, or `None`."""
 
-    def __init__(self, signal, on_memory_error, rss_limit, directory, values, fork, suffix, interval):
+    def __init__(self, signal, on_memory_error, rss_limit, directory, values, fork, suffix, interval, trace):
         self.directory = os.path.abspath(os.fspath(directory) if directory is not None else os.getcwd())
         if not os.access(self.directory, os.W_OK | os.X_OK):
             raise OSError("%s: cannot write heap dumps here" % self.directory)
@@ -68,6 +69,7 @@ class Triggers:
         self._count = 0
         self._running = None
         self._signal = self._earlier = self._hooks = self._stop = None
+        self._traces = False
         self._limit = None if rss_limit is None else size(rss_limit)
         agent._compressor("dump" + suffix)  # what it imports is imported now, not when memory is short
         if signal is not None:
@@ -76,6 +78,8 @@ class Triggers:
             self._install_hooks()
         if self._limit is not None:
             self._install_watch()
+        if trace:
+            self._install_trace()
 
     def dump(self, reason, wait=False, **options):
         """Writes a dump now; its path. What goes wrong is said on standard error and changes nothing else."""
@@ -112,6 +116,8 @@ class Triggers:
             self._uninstall_hooks()
         if self._stop is not None:
             self._stop.release()
+        if self._traces and agent._tracemalloc.is_tracing():
+            agent._tracemalloc.stop()
         self.reserve = None
         if self._running is not None:
             try:
@@ -174,6 +180,16 @@ class Triggers:
         if MemoryError in type.__dict__["__mro__"].__get__(kind):
             self.reserve = None
             self.dump("memory-error", wait=True, exception=value)
+
+    # -- allocation sites --------------------------------------------------------------------------------------------
+
+    def _install_trace(self):
+        if agent._tracemalloc is None:
+            raise ValueError("this interpreter cannot trace allocations")
+        if not agent._tracemalloc.is_tracing():
+            # one frame: an object's site is the innermost line, and more would only cost memory
+            agent._tracemalloc.start(1)
+            self._traces = True
 
     # -- resident memory ---------------------------------------------------------------------------------------------
 

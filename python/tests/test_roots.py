@@ -1,11 +1,12 @@
 """Roots of every kind, and what is said to be unseen."""
 
 import os
+import subprocess
 import sys
 import threading
 import unittest
 
-from .heap import captured, dump_of
+from .heap import PACKAGE, Directory, Heap, captured, dump_of
 
 HAS_FORK = hasattr(os, "fork")
 MODES = [True, False] if HAS_FORK else [False]
@@ -198,6 +199,18 @@ retainers.dump(PATH, core=False)
             self.assertTrue(missed and missed[0] >= heap.types()["__main__.Plain"], heap.unseen)
         else:
             self.assertEqual([line.get("site") for line in heap.objects.values() if line["type"] == "__main__.Plain"], ["<string>:7"])
+
+    def test_an_interpreter_that_traces_from_its_start(self):
+        """`-X tracemalloc` loads no module by which that could be seen."""
+        with Directory() as directory:
+            path = directory.join("heap.jsonl")
+            code = "import sys; sys.path.insert(0, %r)\nclass Made: __slots__ = ()\n" % PACKAGE
+            code += "made = Made()\nimport retainers\nretainers.dump(%r)" % path
+            subprocess.run([sys.executable, "-I", "-S", "-X", "tracemalloc", "-c", code], check=True)
+            with open(path, encoding="utf-8", newline="\n") as file:
+                heap = Heap(file.read())
+        self.assertEqual([line.get("site") for line in heap.objects.values() if line["type"] == "__main__.Made"], ["<string>:3"])
+        self.assertFalse([line for line in heap.objects.values() if line.get("site") == "<unknown>:0"][:1])
 
     def test_none_without_tracemalloc(self):
         self.assertFalse(any("site" in line for line in captured().objects.values()))

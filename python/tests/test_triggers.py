@@ -122,6 +122,34 @@ installed.uninstall()
         (name, _), = self.dumps()
         self.assertIn("rss-limit", name)
 
+    def test_tracing(self):
+        heap_of_none, heap = (self.dump_with(trace) for trace in (False, True))
+        self.assertFalse(any("site" in line for line in heap_of_none.objects.values()))
+        sites = [line.get("site") for line in heap.objects.values() if line["type"] == "__main__.Kept"]
+        self.assertEqual(sites, ["<string>:6"])
+
+    def dump_with(self, trace):
+        run("""
+import sys, tracemalloc
+import retainers
+class Kept: __slots__ = ()
+installed = retainers.install(signal=None, on_memory_error=False, trace=%r, suffix=".jsonl", directory=sys.argv[1])
+kept = Kept()
+installed.dump("here", wait=True)
+assert tracemalloc.is_tracing() == %r and (tracemalloc.get_traceback_limit() == 1)
+installed.uninstall()
+assert not tracemalloc.is_tracing()
+tracemalloc.start(3)
+again = retainers.install(signal=None, trace=True, directory=sys.argv[1])
+again.uninstall()
+assert tracemalloc.is_tracing() and tracemalloc.get_traceback_limit() == 3, "it was tracing before"
+""" % (trace, trace), self.directory.path)
+        path, = [self.directory.join(name) for name in os.listdir(self.directory.path)]
+        with open(path, encoding="utf-8", newline="\n") as file:
+            heap = Heap(file.read())
+        os.unlink(path)
+        return heap
+
     def test_what_cannot_be_installed(self):
         with self.assertRaises(ValueError):
             triggers.install(signal="NONSENSE", directory=self.directory.path)
@@ -155,6 +183,18 @@ class Run(unittest.TestCase):
         done = self.start("run", "--signal", "none", "-m", "app", "one")
         self.assertEqual(done.stdout.split(" ", 1)[0], "__main__", done.stderr)
         self.assertIn("'one'] True __main__", done.stdout)
+
+    @unittest.skipUnless(hasattr(os, "fork"), "needs fork")
+    def test_its_allocation_sites(self):
+        import gzip
+
+        done = self.start("run", "--trace", "--directory", ".", "app.py", "one", "two")
+        self.assertEqual(done.returncode, 1)
+        name, = [name for name in os.listdir(self.directory.path) if name.endswith(".gz")]
+        with gzip.open(self.directory.join(name), "rt", encoding="utf-8", newline="\n") as file:
+            heap = Heap(file.read())
+        sites = {line.get("site") for line in heap.objects.values() if line["type"] == "type"}
+        self.assertIn("app.py:2", sites)
 
     @unittest.skipUnless(hasattr(os, "fork"), "needs fork")
     def test_a_dump_of_it(self):

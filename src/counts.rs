@@ -67,3 +67,30 @@ pub fn signed(change: i64, text: impl Fn(u64) -> String) -> String {
         _ => format!("-{}", text(change.unsigned_abs())),
     }
 }
+
+/// Bytes of a size as typed: `8GiB`, `500MB`, `4096`. Fractions are cut off, what is too large is `u64::MAX`.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        "T" | "TiB" => 1 << 40,
+        _ => return None,
+    };
+    let number: f64 = number.parse().ok()?;
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a limit need not be exact, and saturates"
+    )]
+    let bytes = (number * factor as f64) as u64;
+    Some(bytes)
+}

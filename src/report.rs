@@ -16,6 +16,8 @@ pub struct Report {
     pub icicles: Vec<Icicle>,
     /// Values over time, one SVG or PNG file each.
     pub plots: Vec<Plot>,
+    /// What was asked to hold, for whoever runs tests.
+    pub verdicts: Vec<Verdict>,
     /// The same answer for machines: what the JSON output writes, exact numbers included.
     pub data: serde_json::Value,
 }
@@ -286,6 +288,36 @@ pub enum Unit {
     Bytes,
     /// Things.
     Count,
+}
+
+/// Whether a rule holds.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// The rule as it can be typed: `max SessionState=1`.
+    pub rule: String,
+    /// Its kind: `max`.
+    pub kind: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was found, in half a sentence: `31 alive`.
+    pub summary: String,
+    /// What violates it; may be empty although it is violated.
+    pub findings: Vec<Finding>,
+}
+
+/// Something that violates a rule.
+#[derive(Debug, Clone, Default)]
+pub struct Finding {
+    /// The same for the same thing in another run; may be empty.
+    pub fingerprint: String,
+    /// In one line.
+    pub summary: String,
+    /// Where it is in the program's data, as a Python expression.
+    pub expression: Option<String>,
+    /// Where it was allocated, `file:line`.
+    pub site: Option<String>,
+    /// The whole story, as the text output shows it.
+    pub blocks: Vec<Block>,
 }
 
 /// One line of a [`Panel`].

@@ -1,6 +1,7 @@
 //! Questions to a heap, one a file: options in, an answer of plain data out, and at its foot how the answer is reported.
 
 pub mod chains;
+pub mod check;
 pub mod cut;
 pub mod cycles;
 pub mod distances;

@@ -87,7 +87,8 @@ pub fn select(graph: &HeapGraph, query: &Query) -> Selection {
     selection
 }
 
-fn names_type(asked: &str, name: &str) -> bool {
+/// Whether a type of this name is meant by what was asked for.
+pub(crate) fn names_type(asked: &str, name: &str) -> bool {
     if pattern::is_glob(asked) {
         return pattern::matches(asked, name);
     }

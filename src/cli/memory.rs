@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::Common;
-use crate::counts::bytes_text;
+use crate::counts::{bytes_text, parse_bytes};
 use crate::error::{Error, Result};
 use crate::format::estimate::estimate;
 use crate::source::Source;
@@ -71,29 +71,7 @@ impl FromStr for Limit {
         if text == "none" {
             return Ok(Self(u64::MAX));
         }
-        let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let (number, unit) = text.split_at(digits);
-        let factor: u64 = match unit.trim() {
-            "" | "B" => 1,
-            "kB" | "KB" => 1_000,
-            "MB" => 1_000_000,
-            "GB" => 1_000_000_000,
-            "TB" => 1_000_000_000_000,
-            "K" | "KiB" => 1 << 10,
-            "M" | "MiB" => 1 << 20,
-            "G" | "GiB" => 1 << 30,
-            "T" | "TiB" => 1 << 40,
-            _ => return Err("a size such as 8GiB or 500MB, or `none`".to_owned()),
-        };
-        let number: f64 = number.parse().map_err(|_| "a size such as 8GiB or 500MB, or `none`".to_owned())?;
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a limit need not be exact, and saturates"
-        )]
-        let bytes = (number * factor as f64) as u64;
-        Ok(Self(bytes))
+        parse_bytes(text).map(Self).ok_or_else(|| "a size such as 8GiB or 500MB, or `none`".to_owned())
     }
 }
 

@@ -27,8 +27,8 @@ impl Growth {
     pub fn report(&self, last: &Heap, limit: usize) -> Report {
         let mut report = Report::default();
         report.blocks.push(self.headline());
-        report.blocks.push(Block::Table(self.dumps_table()));
         report.blocks.extend(self.new_objects());
+        report.blocks.push(Block::Table(self.dumps_table()));
         for (number, way) in (1..).zip(self.ways.iter().take(limit)) {
             report.blocks.push(Block::Headline(self.way_headline(number, way)));
             report.blocks.extend(way_lines(last, way, self.dumps.len()));
@@ -36,7 +36,7 @@ impl Growth {
             let part = way.chains.report(last, &Selection::default(), detail);
             // the first headline says how many there are in all ways, of which others need not have grown
             let wanted = |block: &Block| matches!(block, Block::Chain(_) | Block::Line(_));
-            report.blocks.extend(part.blocks.into_iter().filter(wanted).map(without_number));
+            report.blocks.extend(part.blocks.into_iter().filter(wanted).map(as_part));
             report.pictures.extend(part.pictures.into_iter().take(1));
         }
         if self.ways.len() > limit {
@@ -366,13 +366,14 @@ fn way_lines(last: &Heap, way: &GrownWay, dumps: usize) -> Vec<Block> {
     lines
 }
 
-/// A chain without its number, which is that of its way among all.
-fn without_number(block: Block) -> Block {
+/// A chain without its number, which is that of its way among all, and without what stands above it already.
+fn as_part(block: Block) -> Block {
     match block {
         Block::Chain(mut chain) => {
             if chain.heading.first().is_some_and(|span| span.text.starts_with('[')) {
                 chain.heading.remove(0);
             }
+            chain.notes.retain(|note| !note.starts_with("allocated at "));
             Block::Chain(chain)
         }
         other => other,

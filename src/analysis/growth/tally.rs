@@ -78,7 +78,7 @@ pub(super) fn grew_in_every_step(numbers: &[u64]) -> bool {
     numbers.len() > 1 && numbers.windows(2).all(|step| step[0] < step[1])
 }
 
-/// The groups of all dumps, those whose retained size grew most first; then by objects, then by name.
+/// The groups of all dumps: those that have more objects first, of them those whose retained size grew most; then by name.
 pub(super) fn trends(tallies: &[Tally]) -> Vec<Trend> {
     let mut trends: BTreeMap<&str, Trend> = BTreeMap::new();
     for (place, tally) in tallies.iter().enumerate() {
@@ -96,6 +96,9 @@ pub(super) fn trends(tallies: &[Tally]) -> Vec<Trend> {
         }
     }
     let mut trends: Vec<Trend> = trends.into_values().collect();
-    trends.sort_by_key(|trend| (Reverse(trend.more_bytes()), Reverse(trend.more_objects())));
+    trends.sort_by_key(|trend| {
+        let more = trend.more_objects();
+        (Reverse(more > 0), Reverse(trend.more_bytes()), Reverse(more))
+    });
     trends
 }

@@ -78,8 +78,9 @@ impl Source {
         let _ = match found {
             None => rest.take(limit).read_to_end(&mut bytes),
             Some(Compression::Gzip) => flate2::read::MultiGzDecoder::new(rest).take(limit).read_to_end(&mut bytes),
-            Some(Compression::Zstd) => zstd::stream::read::Decoder::new(rest)
-                .and_then(|decoder| decoder.take(limit).read_to_end(&mut bytes)),
+            Some(Compression::Zstd) => {
+                zstd::stream::read::Decoder::new(rest).and_then(|decoder| decoder.take(limit).read_to_end(&mut bytes))
+            }
         };
         bytes
     }

@@ -39,6 +39,7 @@ const EXAMPLES: &str = "Examples:
   retainers capture 4242 --type SessionState        capture and answer in one go
   retainers cut dump.jsonl --type SessionState      the fewest references that must go
   retainers growth monday.jsonl tuesday.jsonl       what grew, and who holds it
+  retainers check dump.jsonl --max Session=1        exit code 1 if there are more
   retainers export dump.jsonl -o objects.csv        one row an object, for pandas";
 
 const EXIT_CODES: &str = "Exit codes:
@@ -63,6 +64,8 @@ pub enum Command {
     Cut(CutArguments),
     /// What grows from dump to dump of one process, who holds it, and where it was allocated
     Growth(GrowthArguments),
+    /// Does a dump hold to its rules? The gate for tests and continuous integration
+    Check(CheckArguments),
     /// Write the index of a dump, from which further questions are answered at once
     Index(IndexArguments),
     /// Write a heap dump of a running Python process, and answer a question about it at once
@@ -243,6 +246,68 @@ pub struct GrowthArguments {
     #[command(flatten)]
     pub common: Common,
 }
+
+/// `retainers check`.
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_CODES)]
+pub struct CheckArguments {
+    /// The heap dump
+    #[arg(value_name = "DUMP", value_hint = ValueHint::FilePath)]
+    pub dump: PathBuf,
+    /// An earlier dump, with which `--max-growth` and `--no-new-signatures` compare; of the same process or of another run
+    #[arg(long, value_name = "OLD", value_hint = ValueHint::FilePath)]
+    pub baseline: Option<PathBuf>,
+    /// At most N objects of a type (named as for the main question; all that a glob matches count together)
+    #[arg(long, value_name = "TYPE=N")]
+    pub max: Vec<String>,
+    /// The objects of a type retain at most so much together, such as `Cache=50MiB`
+    #[arg(long, value_name = "TYPE=SIZE")]
+    pub max_retained: Vec<String>,
+    /// At most N objects of a type more than in the baseline
+    #[arg(long, value_name = "TYPE=N")]
+    pub max_growth: Vec<String>,
+    /// No way of being held that the baseline does not have: of a type, or of the program's own and installed packages' types
+    #[arg(long, value_name = "TYPE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub no_new_signatures: Vec<String>,
+    /// A file of rules, one a line: `max Session=1`, `no-new-signatures app.*`, `allow 9f2c01d5ab37  # why`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub rules: Vec<PathBuf>,
+    /// What is held in the way of this fingerprint is meant to be, and does not count
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub allow: Vec<String>,
+    /// Only these roots: kinds (`module`, `frame`, …, `all`), or `KIND:NAME` with globs
+    #[arg(long, value_name = "KINDS")]
+    pub roots: Vec<String>,
+    /// Do not follow references that match OWNER.NAME
+    #[arg(long, value_name = "OWNER.NAME")]
+    pub exclude: Vec<String>,
+    /// A file with further known holders
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub holders: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Write JUnit XML: a rule is a test case
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Write SARIF 2.1.0 for code scanning
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub sarif: Option<PathBuf>,
+    /// Print GitHub annotations too
+    #[arg(long, conflicts_with = "json")]
+    pub github: bool,
+    /// Draw the chains of what violates the rules into this directory
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// What all questions understand.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+const CHECK_CODES: &str = "Exit codes:
+  0  all rules hold
+  1  a rule is violated
+  2  failure: unreadable dump, bad argument or rule, unwritable file";
 
 /// `retainers index`.
 #[derive(Debug, Args)]

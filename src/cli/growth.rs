@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::args::{Common, GrowthArguments};
 use super::{
-    answer_options, checked_heap, draw_plots, draw_whole_pictures, files, in_pool, print_report, summary_by, tell_written,
+    answer_options, checked_heap, draw_plots, draw_whole_pictures, files, in_pool, print_report, summary_by,
+    tell_written,
 };
 use crate::analysis::growth::{GrowthOptions, by_time, growth};
 use crate::error::{Error, Result};
@@ -82,9 +83,18 @@ fn in_order(dumps: &[PathBuf], common: &Common) -> Result<Vec<PathBuf>> {
         return Err(Error::Usage(format!("`{stream}`: growth needs dumps in files, not standard input")));
     }
     for (place, dump) in dumps.iter().enumerate() {
-        let same = |other: &&PathBuf| fs::canonicalize(other).ok().is_some_and(|path| fs::canonicalize(dump).ok() == Some(path));
+        let same = |other: &&PathBuf| {
+            fs::canonicalize(other).ok().is_some_and(|path| fs::canonicalize(dump).ok() == Some(path))
+        };
         if let Some(twin) = dumps[..place].iter().find(same) {
-            note(common, &format!("`{}` and `{}` are one file: nothing can have grown between them", twin.display(), dump.display()));
+            note(
+                common,
+                &format!(
+                    "`{}` and `{}` are one file: nothing can have grown between them",
+                    twin.display(),
+                    dump.display()
+                ),
+            );
         }
     }
     let about: Vec<_> = dumps.iter().map(|dump| format::retainers::about(&Source::beginning(dump, HEADER))).collect();

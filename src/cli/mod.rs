@@ -2,6 +2,7 @@
 
 pub mod args;
 mod bar;
+mod check;
 mod files;
 mod growth;
 mod memory;
@@ -87,6 +88,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Index(asked)) => run_index(&asked),
         Some(Command::Capture(asked)) => run_capture(asked),
         Some(Command::Growth(asked)) => growth::run(&asked),
+        Some(Command::Check(asked)) => check::run(&asked),
         Some(Command::Redact(asked)) => run_redact(&asked),
         Some(Command::Agent(asked)) => run_agent(&asked),
         Some(Command::Completions { shell }) => {
@@ -650,7 +652,7 @@ fn draw_plots(report: &Report, directory: &Path) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     for plot in &report.plots {
         let failed = |reason| Error::Draw { name: plot.name.clone(), reason };
-        let svg = String::new();//TMP plot::write(plot).map_err(failed)?;
+        let svg = String::new(); //TMP plot::write(plot).map_err(failed)?;
         let png = png::write(&svg).map_err(failed)?;
         for (extension, bytes) in [("svg", svg.into_bytes()), ("png", png)] {
             let path = directory.join(format!("{}.{extension}", plot.name));

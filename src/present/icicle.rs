@@ -13,12 +13,12 @@ mod fit;
 mod legend;
 
 use super::label;
+use super::xml::escape;
 use crate::counts::{bytes_text, counted, grouped};
 use crate::report::{Icicle, Tile};
 use arrange::{Arrangement, Place, UNIT, arrange};
 use fit::{ADVANCES, Letters};
 use legend::{Entry, PATCH};
-use std::borrow::Cow;
 
 /// Width of the file in pixels.
 pub const WIDTH: u64 = 1200;
@@ -246,22 +246,4 @@ fn pixels(length: u64) -> String {
     let mut text = format!("{}.{:04}", length / UNIT, length % UNIT);
     text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
     text
-}
-
-/// Text as XML. What XML forbids has been made visible before; line breaks are those of a hover text.
-fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(['&', '<', '>', '"']) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            _ => escaped.push(character),
-        }
-    }
-    Cow::Owned(escaped)
 }

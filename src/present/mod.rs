@@ -2,16 +2,21 @@
 
 pub mod dot;
 pub mod font;
+pub mod github;
 pub mod graphviz;
 pub mod icicle;
 pub mod json;
+pub mod junit;
 pub mod label;
 pub mod layout;
 pub mod palette;
+pub mod place;
 //TMP pub mod plot;
 pub mod png;
+pub mod sarif;
 pub mod svg;
 pub mod text;
+pub mod xml;
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ use super::font::{Ruler, Style};
 use super::label;
 use super::layout::{self, ArrowSketch, BoxSketch, Point, Rect, Route, Seat, Size, Sketch, Step};
 use super::palette::{self, paint};
+use super::xml::escape;
 use crate::report::{Picture, Role};
 use measure::{BADGE, HEADING, LINE, MARGIN, NOTE, REFERENCE, RING, STRONG, SUBTITLE, TITLE, TOOLTIP};
 use measure::{Card, Page, Plate, Type, Words, badge_width};
@@ -289,21 +290,4 @@ fn shrunk(rect: Rect, by: f64) -> Rect {
 fn number(value: f64) -> String {
     let tenths = (value * 10.0).round() / 10.0;
     if tenths == 0.0 { "0".to_owned() } else { tenths.to_string() }
-}
-
-/// Text as XML.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' => escaped.push('\n'),
-            '\u{0}'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => {}
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }

@@ -37,6 +37,15 @@ pub fn write(report: &Report, layout: Layout, out: &mut dyn Write) -> io::Result
     Ok(())
 }
 
+/// Blocks as they stand in a file: no colours, nothing wrapped.
+pub fn plain(blocks: &[Block]) -> String {
+    let mut text = Vec::new();
+    let report = Report { blocks: blocks.to_vec(), ..Report::default() };
+    // writing into memory does not fail
+    let _ = write(&report, Layout::default(), &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 struct Page<'a> {
     layout: Layout,
     out: &'a mut dyn Write,

@@ -127,8 +127,7 @@ fn selection_of(heap: &Heap, rule: &Rule) -> Selection {
     for object in heap.graph.objects_of(&is_wanted) {
         by_type.entry(heap.graph.type_of(object)).or_default().push(object);
     }
-    let mut groups: Vec<Group> =
-        by_type.into_iter().map(|(type_id, objects)| Group { type_id, objects }).collect();
+    let mut groups: Vec<Group> = by_type.into_iter().map(|(type_id, objects)| Group { type_id, objects }).collect();
     for group in &mut groups {
         group.objects.sort_by_cached_key(|&object| heap.graph.address(object));
     }
@@ -164,7 +163,15 @@ impl Examiner<'_> {
         {
             let violations = if objects <= *limit { Vec::new() } else { self.violations(&selection, None) };
             let holds = objects <= *limit;
-            return Outcome { rule: rule.clone(), holds, found: objects, before: None, allowed: 0, violations, missing };
+            return Outcome {
+                rule: rule.clone(),
+                holds,
+                found: objects,
+                before: None,
+                allowed: 0,
+                violations,
+                missing,
+            };
         }
         let found = chains(self.heap, &selection, &options);
         let allowed = self.allowed(&found);
@@ -257,7 +264,8 @@ impl Examiner<'_> {
         for answer in &answered.types {
             let name = self.heap.graph.type_name(answer.type_id);
             let mut add = |fingerprint: &str, count: u64, signatures, unreached| {
-                let before = self.baseline.map(|baseline| baseline.count(name, fingerprint)).filter(|_| found.is_some());
+                let before =
+                    self.baseline.map(|baseline| baseline.count(name, fingerprint)).filter(|_| found.is_some());
                 if self.rules.allows(fingerprint) || before.is_some_and(|before| before >= count) || count == 0 {
                     return;
                 }

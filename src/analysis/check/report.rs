@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Check, Outcome, Rule, Violation};
-use crate::analysis::chains::{Detail, SCHEMA, dump_data, signature_data, whole_expression};
 use crate::analysis::chains::report::notes;
+use crate::analysis::chains::{Detail, SCHEMA, dump_data, signature_data, whole_expression};
 use crate::analysis::select::Selection;
 use crate::counts::{bytes_text, counted, grouped, more_of};
 use crate::graph::Heap;
@@ -17,20 +17,31 @@ impl Check {
     /// The check as text, verdicts, pictures of the violating chains, and data.
     pub fn report(&self, heap: &Heap) -> Report {
         let mut report = Report::default();
+        let mut shown: Vec<(&str, &str)> = Vec::new();
         for outcome in &self.outcomes {
             report.blocks.push(headline(outcome));
-            if let Some(missing) = &outcome.missing {
+            if let Some(missing) = outcome.missing.as_ref().filter(|_| outcome.before.unwrap_or(0) == 0) {
                 report.blocks.push(Block::Line(vec![Span::plain(missing_text(&missing.nearest))]));
             }
             let mut findings = Vec::new();
             for (number, violation) in (1..).zip(&outcome.violations) {
                 let blocks = chain_blocks(heap, violation);
                 findings.push(finding(heap, violation, blocks.clone()));
-                if number <= SHOWN {
-                    report.blocks.extend(blocks);
-                    let part = violation.chains.report(heap, &Selection::default(), picture_detail());
-                    report.pictures.extend(part.pictures.into_iter().take(1));
+                let way = (violation.type_name.as_str(), violation.fingerprint.as_str());
+                if number > SHOWN {
+                    continue;
                 }
+                if shown.contains(&way) {
+                    report.blocks.extend(blocks.into_iter().filter(|block| matches!(block, Block::Line(_))));
+                    report
+                        .blocks
+                        .push(Block::Line(vec![Span::plain(format!("  {} as shown above", held_as(violation)))]));
+                    continue;
+                }
+                shown.push(way);
+                report.blocks.extend(blocks);
+                let part = violation.chains.report(heap, &Selection::default(), picture_detail());
+                report.pictures.extend(part.pictures.into_iter().take(1));
             }
             if outcome.violations.len() > SHOWN {
                 let more = more_of((outcome.violations.len() - SHOWN) as u64, "way");
@@ -46,7 +57,8 @@ impl Check {
         }
         let violated = self.outcomes.iter().filter(|outcome| !outcome.holds).count() as u64;
         let all = counted(self.outcomes.len() as u64, "rule");
-        let verdict = if violated == 0 { format!("{all}, all hold") } else { format!("{all}, {} violated", grouped(violated)) };
+        let verdict =
+            if violated == 0 { format!("{all}, all hold") } else { format!("{all}, {} violated", grouped(violated)) };
         report.blocks.push(Block::Headline(vec![Span::plain(verdict)]));
         report.blocks.extend(notes(heap).into_iter().map(Block::Note));
         report.data = self.data(heap);
@@ -117,6 +129,13 @@ fn summary(outcome: &Outcome) -> String {
     text
 }
 
+fn held_as(violation: &Violation) -> String {
+    match violation.fingerprint.as_str() {
+        "" => format!("{} that no root reaches,", violation.type_name),
+        fingerprint => format!("{} held in the way {fingerprint},", violation.type_name),
+    }
+}
+
 fn missing_text(nearest: &[(String, u64)]) -> String {
     let names: Vec<&str> = nearest.iter().map(|(name, _)| name.as_str()).collect();
     if names.is_empty() {
@@ -138,7 +157,9 @@ fn chain_blocks(heap: &Heap, violation: &Violation) -> Vec<Block> {
     }
     let detail = Detail { pictures: 0, ..picture_detail() };
     let part = violation.chains.report(heap, &Selection::default(), detail);
-    let is_wanted = |block: &Block| matches!(block, Block::Chain(_)) || violation.fingerprint.is_empty() && matches!(block, Block::Line(_));
+    let is_wanted = |block: &Block| {
+        matches!(block, Block::Chain(_)) || violation.fingerprint.is_empty() && matches!(block, Block::Line(_))
+    };
     blocks.extend(part.blocks.into_iter().filter(is_wanted).map(|block| match block {
         Block::Chain(mut chain) => {
             // its number is that of one way alone

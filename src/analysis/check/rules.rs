@@ -9,7 +9,7 @@
 //! allow         c6db99c02522   # the cache of templates, on purpose
 //! ```
 
-use crate::counts::{bytes_text, grouped, parse_bytes};
+use crate::counts::parse_bytes;
 use crate::error::{Error, Result};
 
 /// A rule. Types are named as for the main question: a qualified name, a bare class name, or a glob; what a name means
@@ -59,10 +59,10 @@ impl Rule {
     pub fn text(&self) -> String {
         match self {
             Self::Max { type_name, objects } | Self::MaxGrowth { type_name, objects } => {
-                format!("{} {type_name}={}", self.kind(), grouped(*objects).replace(',', ""))
+                format!("{} {type_name}={objects}", self.kind())
             }
             Self::MaxRetained { type_name, bytes } => {
-                format!("{} {type_name}={}", self.kind(), bytes_text(*bytes).replace(' ', ""))
+                format!("{} {type_name}={}", self.kind(), exact_bytes(*bytes))
             }
             Self::NoNewSignatures { type_name: Some(type_name) } => format!("{} {type_name}", self.kind()),
             Self::NoNewSignatures { type_name: None } => self.kind().to_owned(),
@@ -112,6 +112,13 @@ impl Rule {
     }
 }
 
+/// A size as it can be typed again, nothing rounded: in the largest unit of which it is a multiple.
+fn exact_bytes(bytes: u64) -> String {
+    let units = [(1u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let fits = units.iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
+    fits.map_or_else(|| bytes.to_string(), |(unit, name)| format!("{}{name}", bytes / unit))
+}
+
 /// All that a dump has to hold to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
@@ -150,7 +157,8 @@ impl Rules {
     pub fn allow(&mut self, fingerprint: &str) -> Result<()> {
         let is_fingerprint = fingerprint.len() == 12 && fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_fingerprint {
-            let what = format!("`allow {fingerprint}`: expected a fingerprint, twelve hexadecimal digits as answers show");
+            let what =
+                format!("`allow {fingerprint}`: expected a fingerprint, twelve hexadecimal digits as answers show");
             return Err(Error::Usage(what));
         }
         self.allowed.push(fingerprint.to_ascii_lowercase());

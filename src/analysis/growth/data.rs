@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::series::Kinship;
 use super::tally::Trend;
-use super::{DumpFacts, Growth, GrownWay};
+use super::{DumpFacts, GrownWay, Growth};
 use crate::analysis::chains::{SCHEMA, signature_data, unreached_data};
 use crate::analysis::origin::Origin;
 use crate::graph::Heap;

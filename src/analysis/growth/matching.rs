@@ -136,8 +136,7 @@ impl Pair<'_> {
         let (now, before) = (self.later.forward().row(new), self.earlier.forward().row(old));
         let is_telling = |target: u32| {
             let target = ObjectId(target);
-            self.later.reverse().row(target).len() < MANY_REFERRERS
-                && !self.is_type[self.later.type_of(target).index()]
+            self.later.reverse().row(target).len() < MANY_REFERRERS && !self.is_type[self.later.type_of(target).index()]
         };
         // what an object referred to mostly has its place still
         let at_its_place = now.iter().zip(before).take(LOOKED_AT);
@@ -162,7 +161,8 @@ impl Pair<'_> {
         if now.len() >= MANY_REFERRERS && before.len() >= MANY_REFERRERS {
             return true;
         }
-        let was_there = |source: &u32| before.iter().take(LOOKED_AT).any(|old| self.candidates[*source as usize] == *old);
+        let was_there =
+            |source: &u32| before.iter().take(LOOKED_AT).any(|old| self.candidates[*source as usize] == *old);
         now.iter().take(LOOKED_AT).any(was_there)
     }
 

@@ -13,21 +13,21 @@
 //!
 //! Dumps of different processes have no objects in common. Then types and ways alone are compared, and the answer says so.
 
-pub mod matching;
 mod data;
+pub mod matching;
 mod report;
 mod series;
 mod tally;
 mod units;
 mod ways;
 
-pub use self::series::{DumpFacts, Kinship, by_time, epoch_seconds};
-pub use self::tally::Trend;
-pub use self::ways::GrownWay;
 use self::matching::{Matching, match_objects};
+pub use self::series::{DumpFacts, Kinship, by_time, epoch_seconds};
 use self::tally::Tally;
+pub use self::tally::Trend;
 use self::units::{Unit, find_units};
 use self::ways::Counted;
+pub use self::ways::GrownWay;
 use super::chains::Options;
 use super::kept::dominator_tree;
 use super::marks::Marks;
@@ -214,8 +214,7 @@ impl<'a> Survey<'a> {
             let objects = unit.objects_in(self.last, self.last, None, &options.roots);
             let counted: Vec<&Counted> =
                 self.dumps.iter().flatten().filter_map(|dump| dump.counted.get(place)).collect();
-            let (grown, less) =
-                ways::grown_ways(self.last, unit, &objects, &counted, self.survivors.as_ref(), options);
+            let (grown, less) = ways::grown_ways(self.last, unit, &objects, &counted, self.survivors.as_ref(), options);
             ways.extend(grown);
             shrunk = (shrunk.0 + less.0, shrunk.1 + less.1);
         }

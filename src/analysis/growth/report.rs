@@ -2,7 +2,7 @@
 
 use super::series::Kinship;
 use super::tally::Trend;
-use super::{DumpFacts, Growth, GrownWay};
+use super::{DumpFacts, GrownWay, Growth};
 use crate::analysis::chains::{Detail, whole_expression};
 use crate::analysis::select::Selection;
 use crate::analysis::summary::{By, NO_SITE};
@@ -173,11 +173,13 @@ impl Growth {
     fn pace(&self, more: i64) -> Option<String> {
         let more = u64::try_from(more).ok().filter(|&more| more > 0)?;
         let steps = self.dumps.len() as u64 - 1;
-        let per_step = if steps == 1 { format!("+{}", grouped(more)) } else { format!("+{} a dump", rate_text(more, steps)) };
+        let per_step =
+            if steps == 1 { format!("+{}", grouped(more)) } else { format!("+{} a dump", rate_text(more, steps)) };
         // an hour's figure from a few seconds says nothing
-        let per_hour = self.seconds().filter(|&seconds| seconds >= 60).map(|seconds| {
-            format!(", {} an hour", rate_text(more.saturating_mul(3_600), seconds))
-        });
+        let per_hour = self
+            .seconds()
+            .filter(|&seconds| seconds >= 60)
+            .map(|seconds| format!(", {} an hour", rate_text(more.saturating_mul(3_600), seconds)));
         Some(per_step + &per_hour.unwrap_or_default())
     }
 
@@ -202,8 +204,7 @@ impl Growth {
             return Vec::new();
         }
         let is_short = self.dumps.len() <= SIDE_BY_SIDE;
-        let places: Vec<usize> =
-            if is_short { (0..self.dumps.len()).collect() } else { vec![0, self.dumps.len() - 1] };
+        let places: Vec<usize> = if is_short { (0..self.dumps.len()).collect() } else { vec![0, self.dumps.len() - 1] };
         let mut columns = vec![what.to_owned()];
         columns.extend(places.iter().map(|place| format!("objects {}", place + 1)));
         columns.extend(["change", "retained", "change"].map(ToOwned::to_owned));
@@ -357,11 +358,14 @@ fn way_lines(last: &Heap, way: &GrownWay, dumps: usize) -> Vec<Block> {
         )));
     }
     if !way.with.is_empty() {
-        let with: Vec<String> = way.with.iter().map(|(name, more)| format!("{} {name}", signed(*more, grouped))).collect();
+        let with: Vec<String> =
+            way.with.iter().map(|(name, more)| format!("{} {name}", signed(*more, grouped))).collect();
         lines.push(line(format!("grows together with {}", with.join(", "))));
     }
     if more > 0 && way.fingerprint.is_empty() {
-        lines.push(line("no root reaches them: native code holds them, or they are garbage not collected yet".to_owned()));
+        lines.push(line(
+            "no root reaches them: native code holds them, or they are garbage not collected yet".to_owned(),
+        ));
     }
     lines
 }

@@ -132,11 +132,8 @@ const PROBED: usize = 2_000;
 
 fn share_of_addresses(heap: &Heap, last: &Heap) -> f64 {
     let step = heap.graph.object_count().div_ceil(PROBED).max(1);
-    let of_last: FxHashMap<u64, &str> = last
-        .graph
-        .objects()
-        .map(|object| (last.graph.address(object), last.graph.type_name_of(object)))
-        .collect();
+    let of_last: FxHashMap<u64, &str> =
+        last.graph.objects().map(|object| (last.graph.address(object), last.graph.type_name_of(object))).collect();
     let (mut probed, mut same) = (0, 0);
     for object in heap.graph.objects().step_by(step) {
         probed += 1;

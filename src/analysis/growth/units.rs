@@ -223,7 +223,10 @@ impl Nesting {
     fn parent(&self, type_id: TypeId) -> Option<TypeId> {
         let above = &self.above[type_id.index()];
         let all: u64 = above.values().sum();
-        let most = above.iter().filter(|(parent, _)| **parent != NOTHING).max_by_key(|&(&parent, &count)| (count, Reverse(parent)));
+        let most = above
+            .iter()
+            .filter(|(parent, _)| **parent != NOTHING)
+            .max_by_key(|&(&parent, &count)| (count, Reverse(parent)));
         most.filter(|&(_, &count)| count * 2 > all).map(|(&parent, _)| TypeId(parent))
     }
 
@@ -259,7 +262,8 @@ impl Nesting {
 
     /// Places where new objects of no such type pile up.
     fn containers(&self, graph: &HeapGraph, tree: &Dominators, origins: &TypeOrigins) -> Vec<(u64, Unit)> {
-        let is_worth_it = |members: u64, bytes: u64| members >= MANY || bytes >= LARGE.min(tree.reachable_size() / 50 + 1);
+        let is_worth_it =
+            |members: u64, bytes: u64| members >= MANY || bytes >= LARGE.min(tree.reachable_size() / 50 + 1);
         let mut places: Vec<(u64, Unit)> = self
             .heads
             .iter()
@@ -267,12 +271,8 @@ impl Nesting {
                 is_worth_it(*members, *bytes) && origins.of_type(*type_id) == Origin::StandardLibrary
             })
             .map(|(&(holder, type_id), &(_, bytes))| {
-                let unit = Unit {
-                    type_id,
-                    origin: Origin::StandardLibrary,
-                    place: Place::Below(holder),
-                    with: Vec::new(),
-                };
+                let unit =
+                    Unit { type_id, origin: Origin::StandardLibrary, place: Place::Below(holder), with: Vec::new() };
                 (bytes, unit)
             })
             .collect();

@@ -1,5 +1,6 @@
 //! Questions to a heap, one a file: options in, an answer of plain data out, and at its foot how the answer is reported.
 
+pub mod allocator;
 pub mod chains;
 pub mod check;
 pub mod cut;

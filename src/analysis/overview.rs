@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::allocator::ProcessMemory;
 use super::chains::report::notes;
 use super::distances::RootChoice;
 use super::kept::distances;
@@ -28,6 +29,8 @@ pub struct Overview {
     pub types: Vec<TypeCount>,
     /// Objects that a module leads to, that only another root leads to, and that no root leads to.
     pub reached: (u64, u64, u64),
+    /// The memory of the process, where the dump says something of it.
+    pub process: Option<ProcessMemory>,
 }
 
 /// Counts objects by type and by reach. O(n + m).
@@ -49,7 +52,7 @@ pub fn overview(heap: &Heap) -> Overview {
     let by_module = distances.reached().first().copied().unwrap_or(0);
     let by_others = distances.reached().iter().skip(1).sum();
     let unreached = graph.object_count() as u64 - by_module - by_others;
-    Overview { types, reached: (by_module, by_others, unreached) }
+    Overview { types, reached: (by_module, by_others, unreached), process: ProcessMemory::new(heap) }
 }
 
 impl Overview {
@@ -74,6 +77,7 @@ impl Overview {
                 crate::counts::grouped(unreached)
             ),
         )]));
+        blocks.extend(self.process_lines());
         blocks.push(Block::Table(self.table(heap, limit)));
         if self.types.len() > limit {
             blocks.push(Block::Note(more_of((self.types.len() - limit) as u64, "type")));
@@ -84,6 +88,19 @@ impl Overview {
         ));
         blocks.extend(notes(heap).into_iter().map(Block::Note));
         Report { blocks, data: self.data(heap), ..Report::default() }
+    }
+
+    /// What the process had beside its objects, and what that means.
+    fn process_lines(&self) -> Vec<Block> {
+        let Some(process) = &self.process else { return Vec::new() };
+        let mut text =
+            format!("process: {}, of which live objects {}", bytes_text(process.process), bytes_text(process.live));
+        if let Some((all, used)) = process.arenas {
+            text.push_str(&format!("; the interpreter's arenas: {}, in use {}", bytes_text(all), bytes_text(used)));
+        }
+        let mut blocks = vec![Block::Line(vec![Span::new(Tone::Faint, text)])];
+        blocks.extend(process.verdict().map(|verdict| Block::Headline(vec![Span::plain(verdict)])));
+        blocks
     }
 
     fn table(&self, heap: &Heap, limit: usize) -> Table {
@@ -109,6 +126,7 @@ impl Overview {
         json!({
             "schema": super::chains::SCHEMA,
             "dump": super::chains::dump_data(heap),
+            "memory": self.process.map(|process| process.data()),
             "reached": {"modules": modules, "other_roots": others, "no_root": unreached},
             "types": types.collect::<Vec<_>>(),
         })

@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
 
+use super::allocator::ProcessMemory;
 use super::chains::{Chains, Detail, Options, chains, dump_data, object_expressions, object_title};
 use super::distances::Distances;
 use super::dominators::{Dominators, Holder, retained_together};
@@ -46,6 +47,8 @@ pub struct Suspects {
     pub suspects: Vec<Suspect>,
     /// Bytes that some root reaches.
     pub reachable: u64,
+    /// The memory of the process, where the dump says something of it.
+    pub process: Option<ProcessMemory>,
 }
 
 /// An accumulation.
@@ -124,7 +127,7 @@ pub fn suspects(heap: &Heap, options: &Options) -> Suspects {
     });
     candidates.truncate(MOST);
     let suspects = candidates.into_iter().map(|candidate| survey.work_out(candidate)).collect();
-    Suspects { suspects, reachable: dominators.reachable_size() }
+    Suspects { suspects, reachable: dominators.reachable_size(), process: ProcessMemory::new(heap) }
 }
 
 /// What all kinds of suspects need to know.
@@ -396,6 +399,9 @@ impl Suspects {
     /// The suspects as prose with chains, pictures of the chains, and data.
     pub fn report(&self, heap: &Heap, limit: usize) -> Report {
         let mut report = Report::default();
+        // before any scapegoat is named
+        let verdict = self.process.and_then(|process| process.verdict());
+        report.blocks.extend(verdict.map(|verdict| Block::Headline(vec![Span::plain(verdict)])));
         if self.suspects.is_empty() {
             report.blocks.push(Block::Headline(vec![Span::plain("nothing accumulates here that looks like a leak")]));
         }
@@ -413,6 +419,7 @@ impl Suspects {
             "schema": 1,
             "dump": dump_data(heap),
             "reachable_bytes": self.reachable,
+            "memory": self.process.map(|process| process.data()),
             "suspects": self.suspects.iter().take(limit).map(|suspect| suspect.data(heap)).collect::<Vec<_>>(),
         });
         report

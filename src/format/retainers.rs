@@ -60,6 +60,10 @@ fn header(bytes: &[u8]) -> Result<About> {
             b"time" => about.time = text(scanner)?,
             b"pid" => about.pid = natural(scanner)?,
             b"rss" => about.resident = natural(scanner)?,
+            b"anonymous" => about.anonymous = natural(scanner)?,
+            b"swap" => about.swap = natural(scanner)?,
+            b"arenas" => about.arenas = natural(scanner)?,
+            b"arenas_used" => about.arenas_used = natural(scanner)?,
             b"command" => about.command = command(scanner)?,
             _ => {
                 scanner.skip()?;

@@ -166,6 +166,14 @@ pub struct About {
     pub command: Option<String>,
     /// Its resident memory in bytes.
     pub resident: Option<u64>,
+    /// Bytes of that which are its own, not of a file or shared.
+    pub anonymous: Option<u64>,
+    /// Bytes of the process that were swapped out.
+    pub swap: Option<u64>,
+    /// Bytes of the arenas that the interpreter had for small objects.
+    pub arenas: Option<u64>,
+    /// Bytes of the blocks in them that were in use.
+    pub arenas_used: Option<u64>,
     /// What the capture could not see, and how often.
     pub unseen: Vec<(String, u64)>,
     /// Whether references have names in this dump.

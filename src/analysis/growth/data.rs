@@ -41,6 +41,7 @@ fn dump(facts: &DumpFacts) -> Value {
         fields.insert("objects".into(), facts.objects.into());
         fields.insert("references".into(), facts.references.into());
         fields.insert("reachable".into(), serde_json::to_value(facts.reachable).unwrap_or_default());
+        fields.insert("memory".into(), facts.process.map_or(Value::Null, |process| process.data()));
         fields.insert("kinship".into(), kinship.into());
         fields.insert("other_process_because".into(), reason.map(String::as_str).into());
         fields.insert("matched".into(), serde_json::to_value(facts.matched).unwrap_or_default());

@@ -3,6 +3,7 @@
 use super::series::Kinship;
 use super::tally::Trend;
 use super::{DumpFacts, GrownWay, Growth};
+use crate::analysis::allocator::change_verdict;
 use crate::analysis::chains::{Detail, whole_expression};
 use crate::analysis::select::Selection;
 use crate::analysis::summary::{By, NO_SITE};
@@ -29,6 +30,7 @@ impl Growth {
         report.blocks.push(self.headline());
         report.blocks.extend(self.new_objects());
         report.blocks.push(Block::Table(self.dumps_table()));
+        report.blocks.extend(self.process_verdict().map(|verdict| Block::Headline(vec![Span::plain(verdict)])));
         for (number, way) in (1..).zip(self.ways.iter().take(limit)) {
             report.blocks.push(Block::Headline(self.way_headline(number, way)));
             report.blocks.extend(way_lines(last, way, self.dumps.len()));
@@ -122,6 +124,13 @@ impl Growth {
             columns: columns.iter().filter(|(_, is_shown)| *is_shown).map(|(title, _)| (*title).to_owned()).collect(),
             rows: (1..).zip(&self.dumps).map(row).collect(),
         }
+    }
+
+    /// Where the process grew, but not by its objects; or where it is large and they are not.
+    fn process_verdict(&self) -> Option<String> {
+        let last = self.dumps.last()?.process?;
+        let first = self.dumps.first()?.process.filter(|_| self.is_one_process());
+        first.and_then(|first| change_verdict(&first, &last)).or_else(|| last.verdict())
     }
 
     fn new_objects(&self) -> Option<Block> {

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::matching::Matching;
+use crate::analysis::allocator::ProcessMemory;
 use crate::analysis::distances::RootChoice;
 use crate::analysis::kept::dominator_tree;
 use crate::analysis::retaining::Retaining;
@@ -21,6 +22,8 @@ pub struct DumpFacts {
     pub references: u64,
     /// What roots reach.
     pub reachable: Amount,
+    /// The memory of its process, where it says something of it.
+    pub process: Option<ProcessMemory>,
     /// Whether it is of the last dump's process.
     pub kinship: Kinship,
     /// What of it is in the last dump; `None` for the last, and for dumps of other processes.
@@ -59,6 +62,7 @@ impl DumpFacts {
             objects: heap.graph.object_count() as u64,
             references: heap.graph.reference_count() as u64,
             reachable: Amount { objects: tree.reachable_count(), bytes: tree.reachable_size() },
+            process: ProcessMemory::new(heap),
             kinship,
             matched: matching.map(|matching| Matched {
                 same: matching.len(),

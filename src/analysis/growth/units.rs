@@ -84,13 +84,22 @@ impl Unit {
                     holder => Some(holder),
                 };
                 let tree = dominator_tree(heap, &Retaining::all(graph), choice);
-                let is_of_type = |object: &ObjectId| graph.type_of(*object) == type_id;
-                there.map_or_else(Vec::new, |holder| tree.children(holder).filter(is_of_type).collect())
+                let roots = (there == Some(Holder::Root)).then(|| root_marks(graph));
+                let is_wanted = |object: &ObjectId| {
+                    graph.type_of(*object) == type_id && roots.as_ref().is_none_or(|roots| !roots.has(*object))
+                };
+                there.map_or_else(Vec::new, |holder| tree.children(holder).filter(is_wanted).collect())
             }
         };
         objects.sort_by_cached_key(|&object| graph.address(object));
         objects
     }
+}
+
+/// The objects that are roots: interned strings among them, which code that runs for the first time leaves behind, and which
+/// pile up nowhere.
+fn root_marks(graph: &HeapGraph) -> Marks {
+    Marks::of(graph.object_count(), graph.roots().iter().map(|root| root.object))
 }
 
 /// What grew from the first dump to the last: what retains most first. `new` are the objects that the first dump does not
@@ -211,7 +220,11 @@ impl Nesting {
             (nearest[row], other[row]) = (own, further);
         }
         let mut by_place: FxHashMap<(Holder, TypeId), (u64, u64)> = FxHashMap::default();
-        for (object, holder, _) in heads.into_iter().filter(|(_, _, has_users)| !has_users) {
+        let roots = root_marks(graph);
+        let is_told = |(object, holder, has_users): &(ObjectId, Holder, bool)| {
+            !has_users && !(*holder == Holder::Root && roots.has(*object))
+        };
+        for (object, holder, _) in heads.into_iter().filter(is_told) {
             let (members, bytes) = by_place.entry((holder, graph.type_of(object))).or_default();
             *members += 1;
             *bytes = bytes.saturating_add(tree.retained_size(object));

@@ -1,11 +1,14 @@
 //! Tests of `src/analysis`: chains against brute force, selection, exclusion, rules of choice and folding.
 
+mod allocator;
 mod chains;
+mod check;
 mod choice;
 mod cut;
 mod dominators;
 mod exclude;
 mod expression;
+mod growth;
 mod heap_tree;
 mod object;
 mod oracle;

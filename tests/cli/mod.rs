@@ -1,5 +1,6 @@
 //! Tests of `src/cli`: the command as a person types it.
 
+mod growth;
 mod index;
 
 use crate::support::command::Workshop;

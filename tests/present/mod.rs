@@ -9,3 +9,4 @@ mod pictures;
 mod png;
 mod svg;
 mod text;
+mod verdicts;

@@ -213,10 +213,10 @@ fn an_address_is_believed_only_where_a_connection_speaks_for_it() {
     let before = [kept.clone(), object(64, "a.Node", 48, &[16]), object(32, "list", 80, &[64])];
     // it refers to what it referred to, although it is larger
     let same = [kept.clone(), object(64, "a.Node", 96, &[16]), object(32, "list", 80, &[64])];
-    assert_eq!(fate(&before, &same).0, true);
+    assert!(fate(&before, &same).0);
     // another type at the address
     let other_type = [kept.clone(), object(64, "a.Other", 48, &[16])];
-    assert_eq!(fate(&before, &other_type).0, false);
+    assert!(!fate(&before, &other_type).0);
     // same type and size, but it refers to a new object, and the list that held it has gone
     let reused = [kept.clone(), object(80, "a.Fresh", 48, &[]), object(64, "a.Node", 48, &[80])];
     // (who referred to `kept` has gone too: of it only the size is known)

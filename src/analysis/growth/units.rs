@@ -222,7 +222,7 @@ impl Nesting {
         let mut by_place: FxHashMap<(Holder, TypeId), (u64, u64)> = FxHashMap::default();
         let roots = root_marks(graph);
         let is_told = |(object, holder, has_users): &(ObjectId, Holder, bool)| {
-            !has_users && !(*holder == Holder::Root && roots.has(*object))
+            !(*has_users || *holder == Holder::Root && roots.has(*object))
         };
         for (object, holder, _) in heads.into_iter().filter(is_told) {
             let (members, bytes) = by_place.entry((holder, graph.type_of(object))).or_default();

@@ -106,6 +106,7 @@ fn plan(objects: usize) -> Plan {
     Plan {
         objects,
         sessions: None,
+        later_sessions: 0,
         seed: 42,
         shape: Shape::Heap,
         format: Format::Lines,

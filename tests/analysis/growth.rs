@@ -131,6 +131,33 @@ fn texts_that_pile_up_in_a_list_are_named_by_the_list() {
 }
 
 #[test]
+fn a_buffer_that_swells_in_its_place_is_named_and_a_list_with_more_items_is_not_told_twice() {
+    let dump = |bytes: u64| {
+        let moment = Moment::new(0..3).dump();
+        // the log is a buffer
+        let list = moment.lines().find(|line| line.contains(r#""address":64,"#)).unwrap();
+        let buffer = json!({"address": 64, "type": "bytearray", "size": 57, "external": bytes}).to_string();
+        moment.replace(list, &buffer)
+    };
+    let found = compared(&[dump(100 << 10), dump(300 << 10), dump(5 << 20)]);
+    assert_eq!(found.0.ways.len(), 1);
+    let way = &found.0.ways[0];
+    assert_eq!((way.type_name.as_str(), &way.counts[..]), ("bytearray", &[1, 1, 1][..]));
+    assert!(way.has_swollen() && way.grew_in_every_step());
+    let page = text(&found);
+    assert!(page.contains("growth 1  1 bytearray of 100.1 KiB → 300.1 KiB → 5.0 MiB: grew in every step"), "{page}");
+    assert!(page.contains(".log"), "{page}");
+    // a little more is no finding
+    assert!(compared(&[dump(5 << 20), dump((5 << 20) + 2000)]).0.ways.is_empty());
+    let lists = [2, 30_000].map(|texts| {
+        let moment = Moment { texts, ..Moment::new(0..3) }.dump();
+        moment.replace(r#""size":56"#, &format!(r#""size":{}"#, 56 + texts * 8))
+    });
+    let ways = compared(&lists).0.ways;
+    assert_eq!(ways.iter().map(|way| way.type_name.as_str()).collect::<Vec<_>>(), ["str"]);
+}
+
+#[test]
 fn asked_for_a_type_only_that_is_told() {
     let dumps = [(2, 10), (5, 30)].map(|(sessions, texts)| Moment { texts, ..Moment::new(0..sessions) }.dump());
     let only = |name: &str| GrowthOptions { types: vec![name.to_owned()], ..GrowthOptions::default() };

@@ -153,10 +153,15 @@ impl Growth {
     fn way_headline(&self, number: u32, way: &GrownWay) -> Vec<Span> {
         let mut spans = vec![
             Span::new(Tone::Faint, format!("growth {number}  ")),
-            Span::new(Tone::Number, numbers_text(&way.counts)),
+            Span::new(Tone::Number, numbers_text(&way.counts, grouped)),
             Span::plain(" "),
             Span::new(Tone::Target, way.type_name.clone()),
         ];
+        if way.has_swollen() {
+            spans[1].text = grouped(way.counts.first().copied().unwrap_or(0));
+            let sizes = numbers_text(&way.known_bytes(), bytes_text);
+            spans.extend([Span::plain(" of "), Span::new(Tone::Number, sizes)]);
+        }
         let mut facts = Vec::new();
         if way.is_new() {
             facts.push("new since the first dump".to_owned());
@@ -165,7 +170,8 @@ impl Growth {
             facts.push(if way.grew_in_every_step() {
                 "grew in every step".to_owned()
             } else {
-                let steps = way.counts.windows(2);
+                let numbers = if way.has_swollen() { way.known_bytes() } else { way.counts.clone() };
+                let steps = numbers.windows(2);
                 let grown = steps.clone().filter(|step| step[0] < step[1]).count();
                 format!("grew in {grown} of {} steps", steps.len())
             });
@@ -394,8 +400,8 @@ fn as_part(block: Block) -> Block {
 }
 
 /// `10 → 20 → 30`, of many numbers the first two and the last two.
-fn numbers_text(numbers: &[u64]) -> String {
-    let texts = |numbers: &[u64]| numbers.iter().map(|&number| grouped(number)).collect::<Vec<_>>().join(" → ");
+fn numbers_text(numbers: &[u64], text: fn(u64) -> String) -> String {
+    let texts = |numbers: &[u64]| numbers.iter().map(|&number| text(number)).collect::<Vec<_>>().join(" → ");
     match numbers.len() {
         0..=6 => texts(numbers),
         count => format!("{} → … → {}", texts(&numbers[..2]), texts(&numbers[count - 2..])),

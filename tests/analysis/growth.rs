@@ -8,7 +8,7 @@ use retainers::graph::{Heap, ObjectId};
 use serde_json::json;
 
 use super::page;
-use crate::support::heap::load;
+use crate::support::heap::{load, try_load};
 
 /// A program in one moment: a registry of sessions, each with a list of its own, and a list of texts.
 #[derive(Debug, Clone)]
@@ -310,6 +310,24 @@ proptest! {
         prop_assert_eq!(found.shrunk, (0, 0));
         prop_assert_eq!(found.new.unwrap().objects, 0);
         prop_assert!(text(&(found, last)).contains("nothing has grown"));
+    }
+
+    #[test]
+    fn damaged_dumps_are_compared_as_far_as_they_go(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        cut in any::<prop::sample::Index>(),
+        is_first in any::<bool>(),
+    ) {
+        let whole = Moment::new(0..8).dump();
+        let mut bytes = whole.clone().into_bytes();
+        flips.iter().for_each(|(place, byte)| bytes[place.index(whole.len())] = *byte);
+        bytes.truncate(whole.len() / 2 + cut.index(whole.len() / 2));
+        let (Ok(damaged), whole) = (try_load(&bytes), load(whole.as_bytes())) else { return Ok(()) };
+        let (last, first) = if is_first { (whole, damaged) } else { (damaged, whole) };
+        let mut first = Some(first);
+        let found = growth(&last, 1, &mut |_| Ok(first.take().unwrap()), &GrowthOptions::default()).unwrap();
+        prop_assert_eq!(found.dumps.len(), 2);
+        prop_assert!(!text(&(found, last)).is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //!
 //! Dumps of different processes have no objects in common. Then types and ways alone are compared, and the answer says so.
 
+mod curves;
 mod data;
 pub mod matching;
 mod report;

@@ -8,7 +8,7 @@ pub mod json;
 pub mod label;
 pub mod layout;
 pub mod palette;
-//TMP pub mod plot;
+pub mod plot;
 pub mod png;
 pub mod svg;
 pub mod text;

@@ -303,10 +303,15 @@ impl Growth {
         #[expect(clippy::cast_precision_loss, reason = "a plot is not that exact")]
         let number = |number: u64| number as f64;
         let at = |place: usize| times.as_ref().map_or(number(place as u64), |times| number(times[place]));
-        let line = |trend: &Trend, numbers: &[u64]| Series {
-            label: trend.name.clone(),
-            points: numbers.iter().enumerate().map(|(place, &value)| (at(place), number(value))).collect(),
-            stroke: Stroke::Main,
+        // not the numbers themselves: a large steady type would flatten all others
+        let line = |trend: &Trend, numbers: &[u64]| {
+            let since = numbers.first().copied().unwrap_or(0);
+            let change = |value: u64| number(value) - number(since);
+            Series {
+                label: trend.name.clone(),
+                points: numbers.iter().enumerate().map(|(place, &value)| (at(place), change(value))).collect(),
+                stroke: Stroke::Main,
+            }
         };
         let first = &self.dumps[0].about;
         Some(Plot {
@@ -323,12 +328,12 @@ impl Growth {
             },
             panels: vec![
                 Panel {
-                    label: "objects".to_owned(),
+                    label: "objects more than in the first dump".to_owned(),
                     unit: Unit::Count,
                     series: leading.iter().map(|trend| line(trend, &trend.counts)).collect(),
                 },
                 Panel {
-                    label: "retained".to_owned(),
+                    label: "retained more than in the first dump".to_owned(),
                     unit: Unit::Bytes,
                     series: leading.iter().map(|trend| line(trend, &trend.retained)).collect(),
                 },

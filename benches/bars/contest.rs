@@ -102,7 +102,7 @@ impl<'a> Contest<'a> {
         })
     }
 
-    /// Runs all contenders in turn, as often as asked; those in `quiet` more often.
+    /// Runs all contenders in turn, as often as asked, each as often in a row as asked; those in `quiet` more often.
     ///
     /// # Errors
     /// A contender fails.
@@ -110,7 +110,9 @@ impl<'a> Contest<'a> {
         for round in 0..self.arguments.runs.max(1).max(if quiet.is_empty() { 0 } else { QUIET_RUNS }) {
             let chosen = if round < self.arguments.runs.max(1) { contenders } else { quiet };
             for &contender in chosen {
-                self.run_once(contender)?;
+                for _ in 0..self.arguments.in_a_row.max(1) {
+                    self.run_once(contender)?;
+                }
             }
         }
         Ok(())

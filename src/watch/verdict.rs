@@ -14,6 +14,7 @@
 //! Time is O(n) in the samples.
 
 use super::trend::{Slope, median, rise, slope};
+use crate::counts::{bytes_text, signed};
 
 /// What became of the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -40,6 +41,39 @@ pub struct Verdict {
     pub envelope: Vec<(f64, f64)>,
 }
 
+impl Verdict {
+    /// `growth of 12.3 MiB/h (95 % confidence 11.0–13.5)`, `plateau`, `too short to tell`.
+    pub fn words(&self) -> String {
+        match (self.outcome, self.slope) {
+            (Outcome::Growth, Some(slope)) => rate_words(slope),
+            (Outcome::TooShort, _) => "too short to tell".to_owned(),
+            _ => "plateau".to_owned(),
+        }
+    }
+}
+
+fn rate_words(slope: Slope) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut an_hour = [slope.middle, slope.low, slope.high].map(|rate| rate * 3600.0 / 1024.0);
+    let mut unit = 0;
+    while an_hour[0] >= 1023.95 && unit + 1 < UNITS.len() {
+        an_hour = an_hour.map(|rate| rate / 1024.0);
+        unit += 1;
+    }
+    let [middle, low, high] = an_hour;
+    format!("growth of {middle:.1} {}/h (95 % confidence {low:.1}–{high:.1})", UNITS[unit])
+}
+
+/// `45 s`, `12 min`, `3.5 h`.
+pub fn duration_text(seconds: f64) -> String {
+    match seconds {
+        ..120.0 => format!("{seconds:.0} s"),
+        ..7_200.0 => format!("{:.0} min", seconds / 60.0),
+        ..172_800.0 => format!("{:.1} h", seconds / 3_600.0),
+        _ => format!("{:.1} days", seconds / 86_400.0),
+    }
+}
+
 /// The share of the time that is warm-up.
 const WARM_UP: f64 = 0.2;
 /// Samples and seconds below which nothing is said.
@@ -54,10 +88,15 @@ const LEAST_SHARE: f64 = 0.005;
 const SCATTERS: f64 = 4.0;
 /// Standard deviations of the test: a chance of one in a thousand.
 const SURE: f64 = 3.09;
-/// Minima may fall back by this share of the whole rise; else blocks are too short.
+/// Minima may fall back by this share of the whole rise; blocks are made longer while they fall by more than is calm.
 const FALLS: f64 = 0.5;
+const CALM: f64 = 0.1;
 /// The later half and the last third must rise at this share of the whole pace.
-const RISES_ON: f64 = 0.55;
+const RISES_ON: f64 = 0.5;
+/// The later half must rise at this share of the pace of the earlier half, even at best and at worst.
+const CURVED: f64 = 0.75;
+/// Blocks from which on the last third says something by itself.
+const FINE: usize = 16;
 /// What must be left of the rise without its largest jump, and without its two largest.
 const WITHOUT_JUMPS: [f64; 2] = [0.4, 0.25];
 
@@ -70,12 +109,13 @@ pub fn judge(samples: &[(f64, f64)]) -> Verdict {
     }
     let start = first.0 + WARM_UP * span;
     let kept = &samples[samples.partition_point(|sample| sample.0 < start)..];
-    let mut best = None;
+    let mut best: Option<Minima> = None;
     for blocks in BLOCKS.into_iter().filter(|blocks| blocks * IN_A_BLOCK <= kept.len()) {
-        let found = Minima::new(envelope(kept, blocks));
-        let swings = found.as_ref().is_none_or(|found| found.swings());
-        best = found.or(best);
-        if !swings {
+        let Some(found) = Minima::new(envelope(kept, blocks)) else { continue };
+        if best.as_ref().is_none_or(|best| found.falls() < best.falls()) {
+            best = Some(found);
+        }
+        if best.as_ref().is_some_and(|best| best.falls() <= CALM) {
             break;
         }
     }
@@ -83,8 +123,10 @@ pub fn judge(samples: &[(f64, f64)]) -> Verdict {
 }
 
 fn too_short(samples: usize, span: f64) -> Verdict {
-    let needed = format!("at least {LEAST_SAMPLES} over {LEAST_SECONDS} s are needed");
-    let evidence = vec![format!("{samples} samples over {span:.0} s; {needed}")];
+    let evidence = vec![format!(
+        "{samples} samples over {}; at least {LEAST_SAMPLES} over {LEAST_SECONDS} s are needed",
+        duration_text(span)
+    )];
     Verdict { outcome: Outcome::TooShort, slope: None, evidence, envelope: Vec::new() }
 }
 
@@ -102,6 +144,7 @@ struct Minima {
     points: Vec<(f64, f64)>,
     slope: Slope,
     z: f64,
+    tau: f64,
     /// By how much it rises from its first point to its last, along the slope.
     rise: f64,
     scatter: f64,
@@ -118,50 +161,82 @@ impl Minima {
         let rest: Vec<f64> = points.iter().map(|point| point.1 - slope.middle * point.0).collect();
         let middle = median(&rest);
         let from_middle: Vec<f64> = rest.iter().map(|value| (value - middle).abs()).collect();
-        Some(Self { slope, z: risen.z, rise, scatter: median(&from_middle), points })
+        Some(Self { slope, z: risen.z, tau: risen.tau, rise, scatter: median(&from_middle), points })
     }
 
-    /// Whether it falls back too far for its rise.
-    fn swings(&self) -> bool {
+    /// By how much it falls back at most, as a share of its rise; infinite where it does not rise.
+    fn falls(&self) -> f64 {
         let (mut highest, mut fall) = (f64::NEG_INFINITY, 0.0_f64);
         for point in &self.points {
             highest = highest.max(point.1);
             fall = fall.max(highest - point.1);
         }
-        fall > FALLS * self.rise
+        if self.rise > 0.0 { fall / self.rise } else { f64::INFINITY }
     }
 
     fn judge(self) -> Verdict {
         let level = median(&self.points.iter().map(|point| point.1).collect::<Vec<_>>());
         let least = LEAST_BYTES.max(LEAST_SHARE * level).max(SCATTERS * self.scatter);
-        if self.z < SURE || self.rise < least || self.slope.low <= 0.0 || self.swings() {
-            return self.verdict(Outcome::Plateau, "plateau");
+        let moved = self.moved();
+        if self.rise < least {
+            let reason = format!("a rise that matters would be {} here", bytes_text(least as u64));
+            return self.verdict(Outcome::Plateau, vec![moved, reason]);
         }
-        let pace = self.pace();
-        if pace < RISES_ON {
-            return self.verdict(Outcome::Plateau, "levelling off");
+        if self.z < SURE || self.slope.low <= 0.0 || self.falls() > FALLS {
+            let z = self.z;
+            let reason = format!("it goes up and down: {z:.1} standard deviations from no trend, of {SURE} that are asked");
+            return self.verdict(Outcome::Plateau, vec![moved, reason]);
+        }
+        if self.levels_off() {
+            let reason = "it is levelling off: it rises much more slowly in the end; a longer watch tells where it stays";
+            return self.verdict(Outcome::Plateau, vec![moved, reason.to_owned()]);
         }
         let left = self.without_jumps();
         if left.iter().zip(WITHOUT_JUMPS).any(|(left, wanted)| left / self.rise < wanted) {
-            return self.verdict(Outcome::Plateau, "step");
+            let reason = "it rose in one or two steps, and not between them; a longer watch tells whether more come";
+            return self.verdict(Outcome::Plateau, vec![moved, reason.to_owned()]);
         }
-        self.verdict(Outcome::Growth, "growth")
+        let sure = format!(
+            "it rises on in the later half, and not by steps alone; {:.1} standard deviations from no trend (Mann–Kendall, \
+             corrected for autocorrelation), Kendall's tau {:.2}",
+            self.z, self.tau
+        );
+        self.verdict(Outcome::Growth, vec![moved, sure])
     }
 
-    fn verdict(self, outcome: Outcome, word: &str) -> Verdict {
-        Verdict { outcome, slope: Some(self.slope), evidence: vec![word.to_owned()], envelope: self.points }
+    /// What the envelope did, in words.
+    fn moved(&self) -> String {
+        let (first, last) = (self.points[0], self.points[self.points.len() - 1]);
+        format!(
+            "what stays when garbage is collected went from {} to {} ({}) over {}",
+            bytes_text(first.1.max(0.0) as u64),
+            bytes_text(last.1.max(0.0) as u64),
+            signed((last.1 - first.1) as i64, bytes_text),
+            duration_text(last.0 - first.0),
+        )
     }
 
-    /// The pace of the later half and that of the last third, whichever is less, as a share of that of all.
-    fn pace(&self) -> f64 {
+    fn verdict(self, outcome: Outcome, evidence: Vec<String>) -> Verdict {
+        Verdict { outcome, slope: Some(self.slope), evidence, envelope: self.points }
+    }
+
+    /// Whether it rises much more slowly in the end than at first.
+    fn levels_off(&self) -> bool {
         let count = self.points.len();
-        let of = |from: usize| slope(&self.points[from..], 0.0).map_or(0.0, |slope| slope.middle);
-        of(count / 2).min(of(count - count.div_ceil(3))) / self.slope.middle
+        let of = |points: &[(f64, f64)]| slope(points, rise(points).deviation).unwrap_or_default();
+        let (early, late) = (of(&self.points[..count.div_ceil(2)]), of(&self.points[count / 2..]));
+        let last = if count < FINE { late } else { of(&self.points[count - count / 3..]) };
+        late.middle.min(last.middle) < RISES_ON * self.slope.middle || late.high < CURVED * early.low
     }
 
     /// What is left of the rise without its largest jump, and without its two largest.
     fn without_jumps(&self) -> [f64; 2] {
-        let mut steps: Vec<f64> = self.points.windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
+        // what it never falls below again
+        let mut stays: Vec<f64> = self.points.iter().map(|point| point.1).collect();
+        for place in (1..stays.len()).rev() {
+            stays[place - 1] = stays[place - 1].min(stays[place]);
+        }
+        let mut steps: Vec<f64> = stays.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let usual = median(&steps).max(0.0);
         [(); 2].map(|()| {
             let largest = (0..steps.len()).max_by(|&left, &right| steps[left].total_cmp(&steps[right])).unwrap_or(0);

@@ -14,7 +14,6 @@
 """
 
 import collections
-import fnmatch
 import functools
 import gc
 import json
@@ -36,6 +35,8 @@ MOST_TYPES = 200
 SHOWN = 5
 #: Packages that run tests: what they note of a test is not the program's.
 _TOOLS = frozenset(("_pytest", "coverage", "execnet", "hypothesis", "pluggy", "pytest", "retainers", "xdist"))
+#: Flags of code that does not run when it is called: generators, coroutines, asynchronous generators.
+_LATER = 0x20 | 0x80 | 0x200
 _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
 _subclasses = type.__dict__["__subclasses__"]
@@ -107,9 +108,9 @@ class NoGrowth:
 
     def __call__(self, function):
         is_class = isinstance(function, type)
-        if is_class or not callable(function) or getattr(getattr(function, "__code__", None), "co_flags", 0) & 0x280:
+        if is_class or not callable(function) or getattr(getattr(function, "__code__", None), "co_flags", 0) & _LATER:
             raise TypeError("assert_no_growth decorates a function that is done when it returns, not %s" % (
-                "a class" if is_class else "a coroutine" if callable(function) else repr(function)))
+                "a class" if is_class else "a coroutine or generator" if callable(function) else repr(function)))
         return _of_program(_wrapper(self, function), function)
 
     def _fresh(self):
@@ -313,8 +314,26 @@ def _is_asked(asked, name):
 def _names_type(asked, name):
     """Whether a type is meant, as the command understands names."""
     if "*" in asked or "?" in asked:
-        return fnmatch.fnmatchcase(name, asked.replace("[", "[[]"))
+        return _matches(asked, name)
     return name == asked or asked == "builtins." + name or name.endswith("." + asked)
+
+
+def _matches(pattern, text):
+    """Whether a glob of `*` and `?` matches; `fnmatch` knows `[…]` as well, and remembers patterns, which would be growth."""
+    p = t = 0
+    star = None
+    while t < len(text):
+        if p < len(pattern) and pattern[p] == "*":
+            star = p, t
+            p += 1
+        elif p < len(pattern) and pattern[p] in ("?", text[t]):
+            p, t = p + 1, t + 1
+        elif star is not None:
+            star = star[0], star[1] + 1  # it takes one more
+            p, t = star[0] + 1, star[1]
+        else:
+            return False
+    return not pattern[p:].strip("*")
 
 
 def _is_programs(name):
@@ -336,6 +355,7 @@ def _is_programs(name):
 
 def _wrapper(check, function):
     def wrapper(*args, **kwargs):
+        __tracebackhide__ = True
         for _ in range(1 if check.warmup is None else check.warmup):
             function(*args, **kwargs)
         with check._fresh():
@@ -404,7 +424,7 @@ def _hints(rule, caller):
     """What to do where variables of the test itself hold the objects."""
     for violation in rule["violations"]:
         root = violation["chain"]["root"] if violation["chain"] else None
-        if root and root["kind"] == "frame" and caller and root["name"].partition(" (")[0] == caller:
+        if root and root["kind"] == "frame" and caller and root["name"].partition(" in ")[0] == caller:
             return ["     a variable of %s itself: what the block leaves there counts; `del` it, or do the work in a function" % caller]
     return []
 

@@ -33,6 +33,8 @@ const MD5: Contender = Contender::Md5(Heap::Lines);
 const WHOLE: Contender = on_lines(Task::Whole);
 const WHOLE_NAMED: Contender = Contender::Task(Task::Whole, Heap::Named, 1);
 const WHOLE_BY_TWO: Contender = Contender::Task(Task::Whole, Heap::Lines, 2);
+const ANALYSIS: Contender = on_lines(Task::Analysis);
+const GROWTH: Contender = Contender::Growth(Heap::Lines, Heap::Later);
 const CHAINS: Contender = on_lines(Task::Chains);
 const PARSE: Contender = on_lines(Task::Parse);
 const PARSE_BY_TWO: Contender = Contender::Task(Task::Parse, Heap::Lines, 2);
@@ -48,7 +50,7 @@ const WRITE_INDEX: Contender = Contender::WriteIndex(Heap::Lines);
 const SECOND_ANSWER: Contender = Contender::IndexedAnswer(Heap::Lines);
 
 /// All of them.
-pub const BARS: [Definition; 18] = [
+pub const BARS: [Definition; 19] = [
     Definition {
         number: 1,
         contenders: |_| vec![MD5, WHOLE, on_lines(Task::Analysis), Contender::Md5(Heap::Named), WHOLE_NAMED],
@@ -223,6 +225,25 @@ pub const BARS: [Definition; 18] = [
                 *row = Row { ours: shown(None), other: shown(None), figure: None, ..row.clone() };
             }
             Ok(rows)
+        },
+    },
+    Definition {
+        number: 19,
+        contenders: |_| vec![GROWTH, ANALYSIS, on_lines(Task::Load)],
+        rows: |contest, _| {
+            let (load, bar) = (on_lines(Task::Load), Bar::AtMost(2.5, None));
+            Ok(vec![
+                ratio(
+                    contest,
+                    19,
+                    "growth of two dumps ÷ one load with dominators, CPU",
+                    GROWTH,
+                    ANALYSIS,
+                    PROCESS_CPU,
+                    bar,
+                ),
+                ratio(contest, 19, "  ÷ one load without", GROWTH, load, PROCESS_CPU, Bar::Information),
+            ])
         },
     },
 ];

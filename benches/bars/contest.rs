@@ -26,6 +26,8 @@ const QUIET_RUNS: usize = 5;
 pub enum Heap {
     /// Lines without names of references: the lines that most bars are about.
     Lines,
+    /// The same heap at a later moment: as many sessions more.
+    Later,
     /// Lines with names.
     Named,
     /// A tenth of the objects.
@@ -51,6 +53,8 @@ pub enum Contender {
     Family(Shape),
     /// The command asked who holds the sessions, without files, with so many threads.
     Answer(Heap, usize),
+    /// The command asked what grew from one dump to another, without files.
+    Growth(Heap, Heap),
     /// The command that writes an index beside the dump.
     WriteIndex(Heap),
     /// The command asked the same with an index there.
@@ -98,7 +102,7 @@ impl<'a> Contest<'a> {
         })
     }
 
-    /// Runs all contenders in turn, as often as asked; those in `quiet` more often.
+    /// Runs all contenders in turn, as often as asked, each as often in a row as asked; those in `quiet` more often.
     ///
     /// # Errors
     /// A contender fails.
@@ -106,7 +110,9 @@ impl<'a> Contest<'a> {
         for round in 0..self.arguments.runs.max(1).max(if quiet.is_empty() { 0 } else { QUIET_RUNS }) {
             let chosen = if round < self.arguments.runs.max(1) { contenders } else { quiet };
             for &contender in chosen {
-                self.run_once(contender)?;
+                for _ in 0..self.arguments.in_a_row.max(1) {
+                    self.run_once(contender)?;
+                }
             }
         }
         Ok(())
@@ -197,6 +203,17 @@ impl<'a> Contest<'a> {
                 let flags: &[&str] = if self.has_index { &["--no-index"] } else { &[] };
                 self.answer(heap, threads, flags).map(Some)
             }
+            Contender::Growth(first, last) => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_retainers"));
+                command.args(["growth", "--quiet", "--json", "--no-index", "--threads", "1"]);
+                command.arg(&*self.dump(first)?.file).arg(&*self.dump(last)?.file);
+                let (printed, cost) = cost_of_command(&mut command)?.ok_or("the command is not there")?;
+                let answer: serde_json::Value = serde_json::from_str(&printed)?;
+                if answer["ways"][0]["type"] != "app.sessions.SessionState" {
+                    self.faults.push(format!("growth does not name the sessions first: {}", answer["ways"][0]["type"]));
+                }
+                Ok(Some((Found::default(), cost)))
+            }
             Contender::IndexedAnswer(heap) if self.has_index => self.answer(heap, 1, &[]).map(Some),
             Contender::WriteIndex(heap) if self.has_index => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_retainers"));
@@ -261,6 +278,7 @@ impl Heap {
         let small = Plan { no_names: false, ..plan(objects.min(SMALL)) };
         match self {
             Self::Lines => bare,
+            Self::Later => Plan { later_sessions: bare.sessions(), ..bare },
             Self::Named => Plan { no_names: false, ..bare },
             Self::Tenth => plan((objects / SCALE).max(FEWEST_OBJECTS)),
             Self::Graph => Plan { format: Format::JsonGraph, ..bare },

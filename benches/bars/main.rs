@@ -41,6 +41,10 @@ pub struct Arguments {
     /// Runs of each contender, of which the best counts
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub runs: usize,
+    /// How often each contender runs in a row when it is its turn: where the host takes free memory back, the first of them
+    /// pays for getting it again
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub in_a_row: usize,
     /// Where dumps are written, for as long as they are needed
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
     pub dir: PathBuf,
@@ -106,6 +110,7 @@ fn plan(objects: usize) -> Plan {
     Plan {
         objects,
         sessions: None,
+        later_sessions: 0,
         seed: 42,
         shape: Shape::Heap,
         format: Format::Lines,

@@ -40,6 +40,8 @@ pub enum Task {
     Whole,
     /// The same without retained sizes
     Chains,
+    /// Loads the dump
+    Load,
     /// Loads the dump, and computes distances, dominators and retained sizes
     Analysis,
     /// The same, and digests the result
@@ -146,6 +148,7 @@ pub fn run(task: Task, file: &Path, threads: usize, plan: &Plan) -> Outcome<Foun
         Task::Whole => whole(file, true),
         Task::Chains => whole(file, false),
         Task::Analysis | Task::Digest => analysis(file, task == Task::Digest),
+        Task::Load => load_only(file),
         Task::Parse => parse(file),
         Task::Values => values(file),
         Task::Typed => typed(file),
@@ -194,6 +197,12 @@ fn analysis(file: &Path, is_digested: bool) -> Outcome<Found> {
         Ok(Found { digest, ..Found::of(&graph) })
     };
     let ((found, memory), cost) = cost_of(|| peak_memory_of(answer));
+    Ok(Found { memory, ..found? }.at(cost))
+}
+
+fn load_only(file: &Path) -> Outcome<Found> {
+    let ((found, memory), cost) =
+        cost_of(|| peak_memory_of(|| -> Outcome<Found> { Ok(Found::of(&load(file)?.graph)) }));
     Ok(Found { memory, ..found? }.at(cost))
 }
 

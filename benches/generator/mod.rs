@@ -50,6 +50,9 @@ pub struct Plan {
     /// Sessions that leak; by default one to 3000 objects
     #[arg(long, value_name = "N")]
     pub sessions: Option<usize>,
+    /// The same heap at a later moment, after so many sessions more; beyond the number of objects
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub later_sessions: usize,
     /// Another number makes another heap
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
@@ -170,6 +173,8 @@ impl Plan {
             }
             maker.region(number, region.min(room - SLACK));
         }
+        census.show(std::mem::take(&mut maker.world.region), &maker.world.texts, &mut show)?;
+        maker.later_sessions(self.later_sessions);
         census.show(std::mem::take(&mut maker.world.region), &maker.world.texts, &mut show)?;
         maker.close();
         census.show(std::mem::take(&mut maker.world.base), &maker.world.texts, &mut show)?;

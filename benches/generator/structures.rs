@@ -69,6 +69,17 @@ pub struct Maker {
     /// The dictionary of all modules, and its keys so far.
     modules: (Object, Vec<Object>),
     indexes: Vec<Object>,
+    /// What keeps the sessions.
+    signal: Option<Signal>,
+}
+
+/// A signal that keeps closed sessions.
+#[derive(Debug)]
+struct Signal {
+    namespace: Object,
+    code: Object,
+    receivers: Object,
+    keys: Vec<Object>,
 }
 
 /// Objects that are referred to from everywhere.
@@ -100,8 +111,16 @@ impl Maker {
         let types = types(&mut world);
         let indexes = (0..INDEXES).map(|_| world.base_object(&LIST, 0)).collect();
         let random = Random::new(seed);
-        let mut maker =
-            Self { world, random, constants, types, app: (app, Vec::new()), modules: (modules, Vec::new()), indexes };
+        let mut maker = Self {
+            world,
+            random,
+            constants,
+            types,
+            app: (app, Vec::new()),
+            modules: (modules, Vec::new()),
+            indexes,
+            signal: None,
+        };
         maker.import("app", app);
         for (place, index) in maker.indexes.clone().into_iter().enumerate() {
             maker.hold(&format!("index_{place}"), index);
@@ -147,12 +166,27 @@ impl Maker {
         self.world.map_all(attributes, &entries);
         let code = self.world.base_text(&CODE, "<lambda>");
         self.world.refer_all(code, &[self.constants.none, self.constants.none, self.constants.words[0]]);
-        let callbacks: Vec<(Object, Object)> = (0..count).map(|_| self.session(namespace, code)).collect();
-        self.world.map_all(receivers, &callbacks);
+        self.signal = Some(Signal { namespace, code, receivers, keys: Vec::new() });
+        self.later_sessions(count);
     }
 
-    /// Gives the dictionaries of modules their keys. Nothing can be added to them after that.
+    /// Adds sessions that were closed since.
+    pub fn later_sessions(&mut self, count: usize) {
+        let Some(mut signal) = self.signal.take() else { return };
+        for _ in 0..count {
+            let (key, callback) = self.session(signal.namespace, signal.code);
+            self.world.refer(signal.receivers, callback);
+            signal.keys.push(key);
+        }
+        self.signal = Some(signal);
+    }
+
+    /// Gives the signal its receivers and the dictionaries of modules their keys. Nothing can be added to them after that.
     pub fn close(&mut self) {
+        if let Some(signal) = self.signal.take() {
+            // after all of the values
+            self.world.refer_all(signal.receivers, &signal.keys);
+        }
         for (dictionary, keys) in [&mut self.app, &mut self.modules] {
             self.world.refer_all(*dictionary, &std::mem::take(keys));
         }

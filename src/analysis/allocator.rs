@@ -38,7 +38,7 @@ pub enum Place {
 }
 
 /// Less than this is what an interpreter with a few libraries takes for itself.
-const WORTH_TELLING: u64 = 32 << 20;
+const WORTH_TELLING: u64 = 64 << 20;
 
 impl ProcessMemory {
     /// From the header and all objects of a dump; `None` where the header tells no memory, or where the dump is cut off.

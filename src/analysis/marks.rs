@@ -1,5 +1,7 @@
 //! A set of objects, one bit each.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::graph::ObjectId;
@@ -22,10 +24,13 @@ impl Marks {
 
     /// Those of `count` objects for which `is_in` holds, which is asked in parallel.
     pub(crate) fn where_each(count: usize, is_in: impl Fn(ObjectId) -> bool + Sync) -> Self {
-        let word_at = |place: usize| {
-            let bits = place * 64..count.min(place * 64 + 64);
-            bits.rev().fold(0, |word, row| word << 1 | u64::from(is_in(ObjectId::at(row))))
-        };
+        Self::of_words(count, |rows| rows.rev().fold(0, |word, row| word << 1 | u64::from(is_in(ObjectId::at(row)))))
+    }
+
+    /// Those of `count` objects whose bits `word_of` gives for each 64 of them, the first in the lowest; it is asked in
+    /// parallel.
+    pub(crate) fn of_words(count: usize, word_of: impl Fn(Range<usize>) -> u64 + Sync) -> Self {
+        let word_at = |place: usize| word_of(place * 64..count.min(place * 64 + 64));
         Self { words: (0..count.div_ceil(64)).into_par_iter().with_min_len(1 << 10).map(word_at).collect() }
     }
 

@@ -109,7 +109,7 @@ pub fn object_page(heap: &Heap, choice: &RootChoice, object: ObjectId) -> Object
         object,
         title: title(heap, object, &description),
         description,
-        references_found: graph.referrers(object).len() as u64,
+        references_found: graph.referrer_count(object) as u64,
         shallow: graph.shallow_size(object),
         external: graph.external_size(object),
         retained: tree.is_reachable(object).then_some(retained),

@@ -47,7 +47,7 @@ use crate::format::indexed;
 use crate::graph::Heap;
 use crate::graph::index::attempt;
 use crate::present::label::visible;
-use crate::present::{DRAWINGS, Drawing, icicle, json, png, text};
+use crate::present::{DRAWINGS, Drawing, icicle, json, plot, png, text};
 use crate::progress::{Phase, Progress};
 use crate::redact::{self, Redaction};
 use crate::report::{Picture, Report};
@@ -652,7 +652,7 @@ fn draw_plots(report: &Report, directory: &Path) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     for plot in &report.plots {
         let failed = |reason| Error::Draw { name: plot.name.clone(), reason };
-        let svg = String::new(); //TMP plot::write(plot).map_err(failed)?;
+        let svg = plot::write(plot).map_err(failed)?;
         let png = png::write(&svg).map_err(failed)?;
         for (extension, bytes) in [("svg", svg.into_bytes()), ("png", png)] {
             let path = directory.join(format!("{}.{extension}", plot.name));

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use memchr::memchr3;
 
+use super::block;
+
 /// Where and why the text is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
@@ -197,6 +199,12 @@ impl<'a> Scanner<'a> {
     pub fn number(&mut self) -> Scan<Number> {
         self.peek();
         let start = self.position;
+        if let Some((value, end)) = block::number(self.bytes, start)
+            && !self.bytes.get(end).is_some_and(is_of_other_number)
+        {
+            self.position = end;
+            return Ok(Number::Unsigned(value));
+        }
         let mut value: u64 = 0;
         let mut fits = true;
         while let Some(digit) = self.bytes.get(self.position).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10) {
@@ -209,7 +217,7 @@ impl<'a> Scanner<'a> {
             }
             self.position += 1;
         }
-        let is_plain = !matches!(self.bytes.get(self.position), Some(b'.' | b'e' | b'E' | b'-' | b'+' | b'I' | b'N'));
+        let is_plain = !self.bytes.get(self.position).is_some_and(is_of_other_number);
         if self.position > start && fits && is_plain {
             return Ok(Number::Unsigned(value));
         }
@@ -336,6 +344,11 @@ impl<'a> Scanner<'a> {
         self.position += length;
         Ok(())
     }
+}
+
+/// Whether digits before this byte are not all of a number, or no whole one.
+fn is_of_other_number(byte: &u8) -> bool {
+    matches!(byte, b'.' | b'e' | b'E' | b'-' | b'+' | b'I' | b'N')
 }
 
 /// The whole number that a number stands for as an address. Negative addresses are those of signed writers.

@@ -57,6 +57,19 @@ impl Offsets {
         }
     }
 
+    /// From the offset at `index` to the next one.
+    #[expect(clippy::cast_possible_truncation, reason = "offsets are lengths of vectors in memory")]
+    #[inline]
+    fn range(&self, index: usize) -> Range<usize> {
+        match self {
+            Self::Grouped { offsets, last } => {
+                let [start, end] = offsets.pair_ascending(index, *last);
+                start as usize..end as usize
+            }
+            Self::Narrow(_) | Self::Wide(_) => self.get(index)..self.get(index + 1),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Narrow(offsets) => offsets.len(),
@@ -189,10 +202,19 @@ impl Csr {
         Some(PlainRows { offsets, targets: &self.targets })
     }
 
+    /// Which of up to 64 consecutive rows are empty, the first in the lowest bit; `None` where it takes a look at each row.
+    #[inline]
+    pub fn empty_rows(&self, rows: Range<usize>) -> Option<u64> {
+        let Offsets::Narrow(offsets) = &self.offsets else { return None };
+        let offsets = &offsets[rows.start..=rows.end];
+        let steps = offsets.iter().zip(&offsets[1..]).rev();
+        Some(steps.fold(0, |word, (start, end)| word << 1 | u64::from(start == end)))
+    }
+
     /// Where the references of `row` stand.
     #[inline]
     pub fn range(&self, row: ObjectId) -> Range<usize> {
-        let range = self.offsets.get(row.index())..self.offsets.get(row.index() + 1);
+        let range = self.offsets.range(row.index());
         self.targets.fits(|| range.start <= range.end && range.end <= self.targets.len());
         range
     }
@@ -201,6 +223,12 @@ impl Csr {
     #[inline]
     pub fn row(&self, row: ObjectId) -> &[u32] {
         self.targets.range(self.range(row))
+    }
+
+    /// The targets at consecutive positions, as [`Csr::range`] gives them: a part of a row.
+    #[inline]
+    pub fn part(&self, positions: Range<usize>) -> &[u32] {
+        self.targets.range(positions)
     }
 
     /// The row of the reference at `position`, found by binary search.

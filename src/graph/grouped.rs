@@ -123,6 +123,24 @@ impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
         number
     }
 
+    /// The numbers in `row` and the one after it, as [`Grouped::get_ascending`] has them.
+    #[inline]
+    pub fn pair_ascending(&self, row: usize, last: u64) -> [u64; 2] {
+        let (group, is_last_of_group) = (row / GROUP, row % GROUP == GROUP - 1);
+        let word = self.words.get(group);
+        if is_last_of_group || word & IS_WIDE != 0 {
+            return [row, row + 1].map(|row| self.get_ascending(row, last));
+        }
+        let pair = match *self.near.range(row..row + 2) {
+            [one, next] => [one, next].map(|near| word + near.into()),
+            _ => [0; 2],
+        };
+        let next = (group + 1) * GROUP;
+        let limit = if next < self.len() { self.first_of(group + 1) } else { last };
+        self.words.fits(|| pair[0] <= limit && pair[1] <= limit);
+        pair
+    }
+
     /// The least number of a group.
     fn first_of(&self, group: usize) -> u64 {
         match self.words.get(group) {

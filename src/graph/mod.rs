@@ -299,6 +299,11 @@ impl HeapGraph {
         self.reverse.row(object).iter().map(|&source| ObjectId(source))
     }
 
+    /// How many strong references lead to an object; none of them is looked at.
+    pub fn referrer_count(&self, object: ObjectId) -> usize {
+        self.reverse.range(object).len()
+    }
+
     /// References that do not retain.
     pub fn weak_references(&self) -> &[WeakReference] {
         &self.weak

@@ -11,7 +11,7 @@ pub mod label;
 pub mod layout;
 pub mod palette;
 pub mod place;
-//TMP pub mod plot;
+pub mod plot;
 pub mod png;
 pub mod sarif;
 pub mod svg;

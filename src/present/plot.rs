@@ -13,7 +13,6 @@ mod page;
 use plotters::backend::SVGBackend;
 use plotters::chart::ChartBuilder;
 use plotters::coord::Shift;
-use plotters::coord::combinators::BindKeyPoints;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::series::{DashedLineSeries, LineSeries};
@@ -113,7 +112,8 @@ impl Pen<'_> {
             return Ok(());
         }
         let font = FontDesc::new(FontFamily::Name(FAMILY), kind.size * TEXT_FACTOR * FINE, kind.style);
-        let style = TextStyle::from(font).color(&colour(kind.colour)).pos(Pos::new(side, VPos::Center));
+        let hue = colour(kind.colour);
+        let style = TextStyle::from(font).color(&hue).pos(Pos::new(side, VPos::Center));
         self.canvas.draw_text(text, &style, (fine(x), fine(y)))
     }
 
@@ -143,13 +143,15 @@ impl Pen<'_> {
     fn lines(&self, plot: &Plot, series: &[Series], page: &Page, panel: &PanelPage) -> Result<(), Failure> {
         let Room { left, top, width, height } = panel.room;
         let area = self.canvas.clone().shrink((fine(left), fine(top)), (fine(width) as u32, fine(height) as u32));
-        let places = |ticks: &[(f64, String)]| ticks.iter().map(|tick| tick.0).collect::<Vec<_>>();
-        let mut chart = ChartBuilder::on(&area).build_cartesian_2d(
-            (page.x.low..page.x.high).with_key_points(places(&page.x.ticks)),
-            (panel.y.low..panel.y.high).with_key_points(places(&panel.y.ticks)),
-        )?;
-        let grid = stroke(palette::GRID, 1.0);
-        chart.configure_mesh().disable_axes().bold_line_style(grid).max_light_lines(0).draw()?;
+        let mut chart =
+            ChartBuilder::on(&area).build_cartesian_2d(page.x.low..page.x.high, panel.y.low..panel.y.high)?;
+        let across = |y: f64| vec![(page.x.low, y), (page.x.high, y)];
+        let upwards = |x: f64| vec![(x, panel.y.low), (x, panel.y.high)];
+        let rules = panel.y.ticks.iter().map(|tick| (across(tick.0), tick.0 == 0.0));
+        let rules = rules.chain(page.x.ticks.iter().map(|tick| (upwards(tick.0), false)));
+        let rule =
+            |(ends, is_zero)| PathElement::new(ends, stroke(if is_zero { palette::FAINT } else { palette::GRID }, 1.0));
+        chart.draw_series(rules.map(rule))?;
         for (index, series) in series.iter().enumerate() {
             let points = thinned(&series.points, page.x.low, page.x.high, width as usize);
             let (hue, thickness) = look(series.stroke, index);

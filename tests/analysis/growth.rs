@@ -8,7 +8,7 @@ use retainers::graph::{Heap, ObjectId};
 use serde_json::json;
 
 use super::page;
-use crate::support::heap::load;
+use crate::support::heap::{load, try_load};
 
 /// A program in one moment: a registry of sessions, each with a list of its own, and a list of texts.
 #[derive(Debug, Clone)]
@@ -128,6 +128,33 @@ fn texts_that_pile_up_in_a_list_are_named_by_the_list() {
     let way = &found.0.ways[0];
     assert_eq!((way.type_name.as_str(), &way.counts[..]), ("str", &[10, 40, 70][..]));
     assert!(text(&found).contains("app.log[…]"), "{}", text(&found));
+}
+
+#[test]
+fn a_buffer_that_swells_in_its_place_is_named_and_a_list_with_more_items_is_not_told_twice() {
+    let dump = |bytes: u64| {
+        let moment = Moment::new(0..3).dump();
+        // the log is a buffer
+        let list = moment.lines().find(|line| line.contains(r#""address":64,"#)).unwrap();
+        let buffer = json!({"address": 64, "type": "bytearray", "size": 57, "external": bytes}).to_string();
+        moment.replace(list, &buffer)
+    };
+    let found = compared(&[dump(100 << 10), dump(300 << 10), dump(5 << 20)]);
+    assert_eq!(found.0.ways.len(), 1);
+    let way = &found.0.ways[0];
+    assert_eq!((way.type_name.as_str(), &way.counts[..]), ("bytearray", &[1, 1, 1][..]));
+    assert!(way.has_swollen() && way.grew_in_every_step());
+    let page = text(&found);
+    assert!(page.contains("growth 1  1 bytearray of 100.1 KiB → 300.1 KiB → 5.0 MiB: grew in every step"), "{page}");
+    assert!(page.contains(".log"), "{page}");
+    // a little more is no finding
+    assert!(compared(&[dump(5 << 20), dump((5 << 20) + 2000)]).0.ways.is_empty());
+    let lists = [2, 30_000].map(|texts| {
+        let moment = Moment { texts, ..Moment::new(0..3) }.dump();
+        moment.replace(r#""size":56"#, &format!(r#""size":{}"#, 56 + texts * 8))
+    });
+    let ways = compared(&lists).0.ways;
+    assert_eq!(ways.iter().map(|way| way.type_name.as_str()).collect::<Vec<_>>(), ["str"]);
 }
 
 #[test]
@@ -283,6 +310,24 @@ proptest! {
         prop_assert_eq!(found.shrunk, (0, 0));
         prop_assert_eq!(found.new.unwrap().objects, 0);
         prop_assert!(text(&(found, last)).contains("nothing has grown"));
+    }
+
+    #[test]
+    fn damaged_dumps_are_compared_as_far_as_they_go(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        cut in any::<prop::sample::Index>(),
+        is_first in any::<bool>(),
+    ) {
+        let whole = Moment::new(0..8).dump();
+        let mut bytes = whole.clone().into_bytes();
+        flips.iter().for_each(|(place, byte)| bytes[place.index(whole.len())] = *byte);
+        bytes.truncate(whole.len() / 2 + cut.index(whole.len() / 2));
+        let (Ok(damaged), whole) = (try_load(&bytes), load(whole.as_bytes())) else { return Ok(()) };
+        let (last, first) = if is_first { (whole, damaged) } else { (damaged, whole) };
+        let mut first = Some(first);
+        let found = growth(&last, 1, &mut |_| Ok(first.take().unwrap()), &GrowthOptions::default()).unwrap();
+        prop_assert_eq!(found.dumps.len(), 2);
+        prop_assert!(!text(&(found, last)).is_empty());
     }
 
     #[test]

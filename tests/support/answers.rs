@@ -1,6 +1,7 @@
 //! Every question at once, for tests that compare whole heaps.
 
 use retainers::analysis::chains::{Detail, Options, chains};
+use retainers::analysis::check::{Baseline, Rules, check};
 use retainers::analysis::cut::cut_answer;
 use retainers::analysis::distances::RootChoice;
 use retainers::analysis::exclude::ReferencePattern;
@@ -37,6 +38,11 @@ pub fn answers(heap: &Heap) -> Vec<u8> {
         reports.push(object_page(heap, &choice, group.objects[0]).report(heap));
     }
     let few = select(&heap.graph, &Query { types: vec!["*Session".to_owned()], ids: Vec::new() });
+    let mut rules = Rules::default();
+    // rules that can be read
+    let _ = rules.add_file("rules", "max *=3\nmax-retained *Session=1KiB\nmax-growth *=0\nno-new-signatures");
+    let baseline = Baseline::new(heap, &rules, &options);
+    reports.push(check(heap, &rules, Some(&baseline), &options).report(heap));
     reports.push(cut_answer(heap, &few, &choice, &exclude, 10).report(heap));
     let mut page = Vec::new();
     reports.iter().for_each(|report| write(report, &mut page));

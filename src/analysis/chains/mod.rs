@@ -309,7 +309,14 @@ impl Search<'_> {
         for signature in &mut signatures {
             signature.known_holders = self.holders.on(self.heap, signature).into_iter().cloned().collect();
         }
-        let (retained, ()) = rayon::join(|| self.retained_by(&group.objects), || self.weigh(&mut signatures));
+        // mostly all are held in one way: what that retains was computed
+        let retained = match signatures.as_slice() {
+            [only] if only.objects.len() == group.objects.len() => {
+                self.weigh(&mut signatures);
+                signatures[0].retained
+            }
+            _ => rayon::join(|| self.retained_by(&group.objects), || self.weigh(&mut signatures)).0,
+        };
         let unreached = group.objects.iter().filter(|&&object| self.distances.pass(object).is_none());
         TypeAnswer {
             type_id: group.type_id,
@@ -422,7 +429,7 @@ impl Search<'_> {
         let mut seen: FxHashSet<ObjectId> = std::iter::once(object).collect();
         let mut queue = std::collections::VecDeque::from([(object, 0)]);
         while let Some((object, distance)) = queue.pop_front() {
-            let found = self.heap.graph.referrers(object).len() as u64;
+            let found = self.heap.graph.referrer_count(object) as u64;
             let count = self.heap.describe(object).reference_count.filter(|&count| count < FIRST_IMMORTAL);
             if let Some(reference_count) = count.filter(|&count| count > found) {
                 return Some(HeldFromOutside { object, distance, reference_count, found });

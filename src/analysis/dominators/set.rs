@@ -1,5 +1,7 @@
 //! How much memory would go if a whole set of objects went?
 
+use std::ops::Range;
+
 use super::Dominators;
 use crate::analysis::distances::Distances;
 use crate::analysis::marks::Marks;
@@ -119,11 +121,11 @@ struct Region<'a> {
 }
 
 /// An object on the way back to a root, and the references to it.
-struct Step<'a> {
+struct Step {
     object: ObjectId,
-    /// Position of the first reference in [`HeapGraph::reverse`](crate::graph::HeapGraph::reverse).
-    start: usize,
-    sources: &'a [u32],
+    /// Their positions in [`HeapGraph::reverse`](crate::graph::HeapGraph::reverse). Of a constant's millions only a few are
+    /// looked at, and an index has only those checked.
+    positions: Range<usize>,
     /// How many of them have been looked at one by one; `None` before the nearest was chosen.
     followed: Option<usize>,
 }
@@ -170,7 +172,7 @@ impl<'a> Region<'a> {
     /// Searches backwards from an object of which nothing is known, and decides about all that it visits.
     fn decide(&mut self, object: ObjectId) -> Option<()> {
         let mut visited = Vec::new();
-        let mut path: Vec<Step<'a>> = Vec::new();
+        let mut path: Vec<Step> = Vec::new();
         let mut next = Next::Referrer(object);
         let is_alive = loop {
             match next {
@@ -201,13 +203,12 @@ impl<'a> Region<'a> {
         Some(())
     }
 
-    fn enter(&self, object: ObjectId) -> Step<'a> {
-        let reverse = self.retaining.graph.reverse();
-        Step { object, start: reverse.range(object).start, sources: reverse.row(object), followed: None }
+    fn enter(&self, object: ObjectId) -> Step {
+        Step { object, positions: self.retaining.graph.reverse().range(object), followed: None }
     }
 
     /// The next referrer to visit: of the first few the nearest to a root, then each in order.
-    fn next_from(&mut self, step: &mut Step<'_>) -> Option<Next> {
+    fn next_from(&mut self, step: &mut Step) -> Option<Next> {
         if step.followed.is_none() {
             let nearest = self.nearest(step)?;
             step.followed = Some(0);
@@ -215,11 +216,12 @@ impl<'a> Region<'a> {
                 return Some(nearest);
             }
         }
-        for place in step.followed.unwrap_or(0)..step.sources.len() {
+        for place in step.followed.unwrap_or(0)..step.positions.len() {
             self.spend(1)?;
             step.followed = Some(place + 1);
-            let source = self.retaining.counted(step.start + place, &step.sources[place..=place]).next();
-            match source {
+            let position = step.positions.start + place;
+            let source = self.retaining.graph.reverse().target(position);
+            match self.retaining.counted(position, &[source.0]).next() {
                 Some(source) if self.alive.has(source) => return Some(Next::Alive),
                 Some(source) if self.is_open(source) => return Some(Next::Referrer(source)),
                 _ => {}
@@ -228,10 +230,12 @@ impl<'a> Region<'a> {
         Some(Next::Back)
     }
 
-    fn nearest(&mut self, step: &Step<'_>) -> Option<Next> {
-        let few = &step.sources[..step.sources.len().min(CHOICE)];
+    fn nearest(&mut self, step: &Step) -> Option<Next> {
+        let start = step.positions.start;
+        let retaining = self.retaining;
+        let few = retaining.graph.reverse().part(start..start + step.positions.len().min(CHOICE));
         self.spend(few.len())?;
-        let sources = || self.retaining.counted(step.start, few);
+        let sources = || retaining.counted(start, few);
         if sources().any(|source| self.alive.has(source)) {
             return Some(Next::Alive);
         }
@@ -256,14 +260,14 @@ impl<'a> Region<'a> {
             if self.alive.has(object) {
                 continue;
             }
-            self.spend(self.retaining.graph.reverse().row(object).len())?;
+            self.spend(self.retaining.graph.reverse().range(object).len())?;
             if self.retaining.referrers(object).any(|referrer| self.alive.has(referrer)) {
                 self.alive.insert(object);
                 open.push(object);
             }
         }
         while let Some(object) = open.pop() {
-            self.spend(self.retaining.graph.forward().row(object).len())?;
+            self.spend(self.retaining.graph.forward().range(object).len())?;
             let retaining = self.retaining;
             retaining.for_each_referent(object, |target| {
                 if self.seen.has(target) && !self.inside.has(target) && self.alive.insert(target) {

@@ -13,6 +13,14 @@ const PIECE: usize = 1 << 14;
 pub(super) fn retained_sizes(graph: &HeapGraph, objects: &[u32], dominators: &[u32]) -> Sizes {
     let mut narrow = Column::zeroed(objects.len());
     let wide = own_sizes(graph, objects, &mut narrow);
+    if wide.is_empty() && total(&narrow) < u64::from(u32::MAX) {
+        // nor is any sum of some of them
+        let sums = &mut narrow[..];
+        for (row, &above) in dominators.iter().enumerate().skip(1).rev() {
+            sums[above as usize] += sums[row];
+        }
+        return Sizes::of_parts(narrow, Vec::new());
+    }
     let mut high = Column::zeroed(objects.len());
     let mut sums = Sums { low: &mut narrow, high: &mut high, is_wide: vec![0; objects.len().div_ceil(64)] };
     wide.into_iter().for_each(|(row, size)| sums.set(row, size));
@@ -29,30 +37,48 @@ pub(super) fn retained_sizes(graph: &HeapGraph, objects: &[u32], dominators: &[u
     Sizes::of_parts(narrow, wide)
 }
 
+fn total(sizes: &[u32]) -> u64 {
+    sizes.par_chunks(PIECE).map(|sizes| sizes.iter().map(|&size| u64::from(size)).sum::<u64>()).sum()
+}
+
 /// Gives each row but the first the size of its object. Returns those that are wider than that, by row.
 fn own_sizes(graph: &HeapGraph, objects: &[u32], narrow: &mut [u32]) -> Vec<(usize, u64)> {
     let plain = graph.plain_sizes();
     let pieces = narrow.par_chunks_mut(PIECE).zip(objects.par_chunks(PIECE)).enumerate();
     let wide = pieces.flat_map_iter(|(piece, (narrow, objects))| {
-        let mut wide = Vec::new();
-        let rows = (piece * PIECE..).zip(narrow.iter_mut().zip(objects));
-        for (row, (narrow, &object)) in rows.skip(usize::from(piece == 0)) {
-            if let Some(plain) = plain
-                && plain[object as usize] != u32::MAX
-            {
-                *narrow = plain[object as usize];
-                continue;
-            }
-            let object = ObjectId(object);
-            let size = graph.shallow_size(object).saturating_add(graph.external_size(object));
-            match u32::try_from(size) {
-                Ok(size) => *narrow = size,
-                Err(_) => wide.push((row, size)),
-            }
+        let first = usize::from(piece == 0);
+        let (narrow, objects) = (&mut narrow[first..], &objects[first..]);
+        let start = piece * PIECE + first;
+        match plain {
+            Some(plain) if all_plain(plain, objects, narrow) => Vec::new(),
+            _ => each_size(graph, start, objects, narrow),
         }
-        wide
     });
     wide.collect()
+}
+
+/// Copies the sizes of some objects; whether all of them are in `plain`, without those that stand for others.
+fn all_plain(plain: &[u32], objects: &[u32], narrow: &mut [u32]) -> bool {
+    let mut largest = 0;
+    for (narrow, &object) in narrow.iter_mut().zip(objects) {
+        *narrow = plain[object as usize];
+        largest = largest.max(*narrow);
+    }
+    largest < u32::MAX
+}
+
+/// The size of each object, of which the first has the row `start`. Returns those that are wider, which stay 0.
+fn each_size(graph: &HeapGraph, start: usize, objects: &[u32], narrow: &mut [u32]) -> Vec<(usize, u64)> {
+    let mut wide = Vec::new();
+    for (row, (narrow, &object)) in (start..).zip(narrow.iter_mut().zip(objects)) {
+        let object = ObjectId(object);
+        let size = graph.shallow_size(object).saturating_add(graph.external_size(object));
+        *narrow = u32::try_from(size).unwrap_or_else(|_| {
+            wide.push((row, size));
+            0
+        });
+    }
+    wide
 }
 
 /// Sums of 64 bits in two halves.

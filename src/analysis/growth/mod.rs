@@ -13,6 +13,7 @@
 //!
 //! Dumps of different processes have no objects in common. Then types and ways alone are compared, and the answer says so.
 
+mod curves;
 mod data;
 pub mod matching;
 mod report;
@@ -25,7 +26,7 @@ use self::matching::{Matching, match_objects};
 pub use self::series::{DumpFacts, Kinship, by_time, epoch_seconds};
 use self::tally::Tally;
 pub use self::tally::Trend;
-use self::units::{Unit, find_units};
+use self::units::{First, Unit, find_units, worth_naming};
 use self::ways::Counted;
 pub use self::ways::GrownWay;
 use super::chains::Options;
@@ -142,7 +143,8 @@ impl<'a> Survey<'a> {
             self.new = matching.as_ref().map(|matching| {
                 Marks::where_each(self.last.graph.object_count(), |object| matching.earlier(object).is_none())
             });
-            self.choose_units(&dump.types);
+            let first = self.new.as_ref().zip(matching.as_ref()).map(|(new, matching)| First { heap, matching, new });
+            self.units = self.chosen_units(&dump.types, first.as_ref());
         } else if let (Some(new), Some(matching)) = (&self.new, &matching) {
             let count = self.last.graph.object_count();
             let survivors = self.survivors.get_or_insert_with(|| Marks::of(count, std::iter::empty()));
@@ -157,14 +159,14 @@ impl<'a> Survey<'a> {
     }
 
     /// Chooses what is looked at, from the first dump and the last.
-    fn choose_units(&mut self, first: &Tally) {
-        let Some(last) = self.dumps.last().and_then(Option::as_ref) else { return };
-        self.units = if self.options.types.is_empty() {
-            find_units(self.last, &self.options.chains.roots, self.new.as_ref(), first, &last.types)
+    fn chosen_units(&self, before: &Tally, first: Option<&First<'_>>) -> Vec<Unit> {
+        let Some(last) = self.dumps.last().and_then(Option::as_ref) else { return Vec::new() };
+        if self.options.types.is_empty() {
+            find_units(self.last, &self.options.chains.roots, first, before, &last.types)
         } else {
             let query = Query { types: self.options.types.clone(), ids: Vec::new() };
             select(&self.last.graph, &query).groups.iter().map(|group| Unit::of_type(group.type_id)).collect()
-        };
+        }
     }
 
     fn finish(self) -> Growth {
@@ -210,11 +212,14 @@ impl<'a> Survey<'a> {
     fn ways(&self) -> (Vec<GrownWay>, (u64, u64)) {
         let options = &self.options.chains;
         let (mut ways, mut shrunk) = (Vec::new(), (0, 0));
+        let tree = dominator_tree(self.last, &Retaining::all(&self.last.graph), &options.roots);
+        let worth_naming = worth_naming(tree.reachable_size());
         for (place, unit) in self.units.iter().enumerate() {
             let objects = unit.objects_in(self.last, self.last, None, &options.roots);
             let counted: Vec<&Counted> =
                 self.dumps.iter().flatten().filter_map(|dump| dump.counted.get(place)).collect();
-            let (grown, less) = ways::grown_ways(self.last, unit, &objects, &counted, self.survivors.as_ref(), options);
+            let judge = ways::Judge { survivors: self.survivors.as_ref(), worth_naming };
+            let (grown, less) = ways::grown_ways(self.last, unit, &objects, &counted, &judge, options);
             ways.extend(grown);
             shrunk = (shrunk.0 + less.0, shrunk.1 + less.1);
         }

@@ -9,12 +9,10 @@ use crate::analysis::select::Selection;
 use crate::analysis::summary::{By, NO_SITE};
 use crate::counts::{bytes_text, counted, grouped, more_of, signed};
 use crate::graph::Heap;
-use crate::report::{Block, Cell, Panel, Plot, Report, Series, Span, Stroke, Table, TimeAxis, Tone, Unit};
+use crate::report::{Block, Cell, Report, Span, Table, Tone};
 
 /// Numbers of objects that are shown side by side; of longer series the first, the last, and the change.
 const SIDE_BY_SIDE: usize = 5;
-/// Lines of a plot.
-const LINES: usize = 6;
 /// Rows of the table of sites, where it is not what was asked for.
 const SITES_SHOWN: usize = 10;
 
@@ -153,10 +151,15 @@ impl Growth {
     fn way_headline(&self, number: u32, way: &GrownWay) -> Vec<Span> {
         let mut spans = vec![
             Span::new(Tone::Faint, format!("growth {number}  ")),
-            Span::new(Tone::Number, numbers_text(&way.counts)),
+            Span::new(Tone::Number, numbers_text(&way.counts, grouped)),
             Span::plain(" "),
             Span::new(Tone::Target, way.type_name.clone()),
         ];
+        if way.has_swollen() {
+            spans[1].text = grouped(way.counts.first().copied().unwrap_or(0));
+            let sizes = numbers_text(&way.known_bytes(), bytes_text);
+            spans.extend([Span::plain(" of "), Span::new(Tone::Number, sizes)]);
+        }
         let mut facts = Vec::new();
         if way.is_new() {
             facts.push("new since the first dump".to_owned());
@@ -165,7 +168,8 @@ impl Growth {
             facts.push(if way.grew_in_every_step() {
                 "grew in every step".to_owned()
             } else {
-                let steps = way.counts.windows(2);
+                let numbers = if way.has_swollen() { way.known_bytes() } else { way.counts.clone() };
+                let steps = numbers.windows(2);
                 let grown = steps.clone().filter(|step| step[0] < step[1]).count();
                 format!("grew in {grown} of {} steps", steps.len())
             });
@@ -289,63 +293,6 @@ impl Growth {
         }
         notes
     }
-
-    /// Objects and bytes of the leading types over the dumps.
-    fn plot(&self) -> Option<Plot> {
-        let mut names: Vec<&str> = Vec::new();
-        let of_ways = self.ways.iter().map(|way| way.type_name.as_str());
-        let of_groups = self.groups.iter().filter(|group| group.more_objects() > 0).map(|group| group.name.as_str());
-        let is_by_type = self.by != By::Module && self.by != By::Root;
-        for name in of_ways.filter(|_| is_by_type).chain(of_groups) {
-            if names.len() < LINES && !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        let leading: Vec<&Trend> =
-            names.iter().filter_map(|name| self.groups.iter().find(|group| group.name == *name)).collect();
-        if leading.is_empty() {
-            return None;
-        }
-        let start = self.dumps[0].taken();
-        let times: Option<Vec<u64>> =
-            self.dumps.iter().map(|dump| dump.taken()?.checked_sub(start?)).collect::<Option<_>>();
-        let times = times.filter(|times| times.is_sorted() && times.first() < times.last());
-        #[expect(clippy::cast_precision_loss, reason = "a plot is not that exact")]
-        let number = |number: u64| number as f64;
-        let at = |place: usize| times.as_ref().map_or(number(place as u64), |times| number(times[place]));
-        let line = |trend: &Trend, numbers: &[u64]| Series {
-            label: trend.name.clone(),
-            points: numbers.iter().enumerate().map(|(place, &value)| (at(place), number(value))).collect(),
-            stroke: Stroke::Main,
-        };
-        let first = &self.dumps[0].about;
-        Some(Plot {
-            name: "growth".to_owned(),
-            title: format!("What grew: {}", leading[0].name),
-            subtitle: match (&first.command, first.pid) {
-                (Some(command), _) => format!("{} of {command}", counted(self.dumps.len() as u64, "dump")),
-                (None, Some(pid)) => format!("{} of process {pid}", counted(self.dumps.len() as u64, "dump")),
-                (None, None) => counted(self.dumps.len() as u64, "dump"),
-            },
-            x: match times {
-                Some(_) => TimeAxis::Seconds,
-                None => TimeAxis::Steps((1..=self.dumps.len()).map(|number| format!("dump {number}")).collect()),
-            },
-            panels: vec![
-                Panel {
-                    label: "objects".to_owned(),
-                    unit: Unit::Count,
-                    series: leading.iter().map(|trend| line(trend, &trend.counts)).collect(),
-                },
-                Panel {
-                    label: "retained".to_owned(),
-                    unit: Unit::Bytes,
-                    series: leading.iter().map(|trend| line(trend, &trend.retained)).collect(),
-                },
-            ],
-            marks: Vec::new(),
-        })
-    }
 }
 
 /// What is known of a way beside its chain.
@@ -394,8 +341,8 @@ fn as_part(block: Block) -> Block {
 }
 
 /// `10 → 20 → 30`, of many numbers the first two and the last two.
-fn numbers_text(numbers: &[u64]) -> String {
-    let texts = |numbers: &[u64]| numbers.iter().map(|&number| grouped(number)).collect::<Vec<_>>().join(" → ");
+fn numbers_text(numbers: &[u64], text: fn(u64) -> String) -> String {
+    let texts = |numbers: &[u64]| numbers.iter().map(|&number| text(number)).collect::<Vec<_>>().join(" → ");
     match numbers.len() {
         0..=6 => texts(numbers),
         count => format!("{} → … → {}", texts(&numbers[..2]), texts(&numbers[count - 2..])),

@@ -8,11 +8,12 @@
 //! of which grew by thirty, the session is named when it is what the memory is for.
 //!
 //! New objects that hang on one of the first dump's, with none of these types below, are named by that object and their
-//! own type: strings that pile up in a list.
+//! own type: strings that pile up in a list. So are objects that were there before and are larger now, without new ones
+//! below: a buffer that is appended to.
 
 use std::cmp::Reverse;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::matching::Matching;
 use super::tally::Tally;
@@ -53,6 +54,8 @@ const MOST_BUILT_IN: u64 = 200_000;
 const TOLD: usize = 8;
 /// New objects in a container that are worth naming although they are few: bytes.
 const LARGE: u64 = 1 << 20;
+/// An object that is larger by fewer bytes has not swollen.
+const SWOLLEN: u64 = 4 << 10;
 
 impl Unit {
     pub(super) fn of_type(type_id: TypeId) -> Self {
@@ -102,12 +105,35 @@ fn root_marks(graph: &HeapGraph) -> Marks {
     Marks::of(graph.object_count(), graph.roots().iter().map(|root| root.object))
 }
 
-/// What grew from the first dump to the last: what retains most first. `new` are the objects that the first dump does not
-/// have, where that is known.
+/// What is known of the first dump, object by object.
+pub(super) struct First<'a> {
+    /// Its heap.
+    pub(super) heap: &'a Heap,
+    /// Which of its objects are in the last dump.
+    pub(super) matching: &'a Matching,
+    /// The objects that it does not have.
+    pub(super) new: &'a Marks,
+}
+
+impl First<'_> {
+    /// By how many bytes an object of the last dump is larger than it was; 0 for a new one.
+    fn swelling(&self, last: &HeapGraph, object: ObjectId) -> u64 {
+        let own = |graph: &HeapGraph, object| graph.shallow_size(object).saturating_add(graph.external_size(object));
+        let before = self.matching.earlier(object).map(|earlier| own(&self.heap.graph, earlier));
+        before.map_or(0, |before| own(last, object).saturating_sub(before))
+    }
+}
+
+/// Bytes of growth that are worth a name of their own, in a heap of so many reachable bytes.
+pub(super) fn worth_naming(reachable: u64) -> u64 {
+    LARGE.min(reachable / 50 + 1)
+}
+
+/// What grew from the first dump to the last: what retains most first. `first` is known for dumps of one process.
 pub(super) fn find_units(
     last: &Heap,
     choice: &RootChoice,
-    new: Option<&Marks>,
+    first: Option<&First<'_>>,
     before: &Tally,
     now: &Tally,
 ) -> Vec<Unit> {
@@ -124,9 +150,9 @@ pub(super) fn find_units(
         })
         .collect();
     let tree = dominator_tree(last, &Retaining::all(graph), choice);
-    let nesting = Nesting::new(graph, &tree, new, &grown);
+    let nesting = Nesting::new(graph, &tree, first, &grown);
     let mut units = nesting.forest(graph, &grown);
-    match new {
+    match first {
         Some(_) => units.extend(nesting.containers(graph, &tree, &origins)),
         None if units.is_empty() => units.extend(built_in_types(graph, before, now)),
         None => {}
@@ -175,6 +201,8 @@ struct Nesting {
     above: Vec<FxHashMap<u32, u64>>,
     /// New objects below an old one, without any type that grew below or at them: by holder and type.
     heads: FxHashMap<(Holder, TypeId), (u64, u64)>,
+    /// Bytes by which old objects without anything new below are larger now: by holder and type.
+    swollen: FxHashMap<(Holder, TypeId), u64>,
 }
 
 /// No type, no head.
@@ -182,8 +210,11 @@ const NOTHING: u32 = u32::MAX;
 
 impl Nesting {
     /// One pass over the tree from the top down: O(n), 12 bytes an object while it lasts.
-    fn new(graph: &HeapGraph, tree: &Dominators, new: Option<&Marks>, grown: &[Option<Grown>]) -> Self {
+    fn new(graph: &HeapGraph, tree: &Dominators, first: Option<&First<'_>>, grown: &[Option<Grown>]) -> Self {
         let count = graph.object_count();
+        let new = first.map(|first| first.new);
+        let mut swollen: Vec<(ObjectId, Holder, u64)> = Vec::new();
+        let mut has_new: FxHashSet<ObjectId> = FxHashSet::default();
         let is_new = |object: ObjectId| new.is_none_or(|new| new.has(object));
         // of each object, or the nearest above: a type that grew, and the nearest such type that is another
         let mut nearest = vec![NOTHING; count];
@@ -201,6 +232,12 @@ impl Nesting {
             }
             if is_new(object) {
                 let type_id = graph.type_of(object);
+                if let Holder::Object(holder) = holder
+                    && new.is_some()
+                    && !is_new(holder)
+                {
+                    has_new.insert(holder);
+                }
                 if new.is_some() && head == NOTHING {
                     head = u32::try_from(heads.len()).unwrap_or(NOTHING);
                     heads.push((object, holder, own != NOTHING));
@@ -216,6 +253,11 @@ impl Nesting {
                 if new.is_some() {
                     head_of[row] = head;
                 }
+            } else if let Some(first) = first {
+                let bytes = first.swelling(graph, object);
+                if bytes >= SWOLLEN {
+                    swollen.push((object, holder, bytes));
+                }
             }
             (nearest[row], other[row]) = (own, further);
         }
@@ -229,7 +271,13 @@ impl Nesting {
             *members += 1;
             *bytes = bytes.saturating_add(tree.retained_size(object));
         }
-        Self { above, heads: by_place }
+        let mut swollen_by_place: FxHashMap<(Holder, TypeId), u64> = FxHashMap::default();
+        // a container that is larger because it has more items is told by its items
+        for (object, holder, bytes) in swollen.into_iter().filter(|(object, _, _)| !has_new.contains(object)) {
+            let sum = swollen_by_place.entry((holder, graph.type_of(object))).or_default();
+            *sum = sum.saturating_add(bytes);
+        }
+        Self { above, heads: by_place, swollen: swollen_by_place }
     }
 
     /// The type below which most of the new objects of a type stand.
@@ -273,20 +321,26 @@ impl Nesting {
             .collect()
     }
 
-    /// Places where new objects of no such type pile up.
+    /// Places where new objects of no such type pile up, or old ones swell.
     fn containers(&self, graph: &HeapGraph, tree: &Dominators, origins: &TypeOrigins) -> Vec<(u64, Unit)> {
-        let is_worth_it =
-            |members: u64, bytes: u64| members >= MANY || bytes >= LARGE.min(tree.reachable_size() / 50 + 1);
+        let worth_naming = worth_naming(tree.reachable_size());
+        let is_worth_it = |members: u64, bytes: u64| members >= MANY || bytes >= worth_naming;
         let mut places: Vec<(u64, Unit)> = self
             .heads
             .iter()
             .filter(|((_, type_id), (members, bytes))| {
                 is_worth_it(*members, *bytes) && origins.of_type(*type_id) == Origin::StandardLibrary
             })
-            .map(|(&(holder, type_id), &(_, bytes))| {
-                let unit =
-                    Unit { type_id, origin: Origin::StandardLibrary, place: Place::Below(holder), with: Vec::new() };
-                (bytes, unit)
+            .map(|(&place, &(_, bytes))| (place, bytes))
+            .chain(
+                self.swollen
+                    .iter()
+                    .filter(|(place, bytes)| **bytes >= worth_naming && !self.heads.contains_key(*place))
+                    .map(|(&place, &bytes)| (place, bytes)),
+            )
+            .map(|((holder, type_id), bytes)| {
+                let origin = origins.of_type(type_id);
+                (bytes, Unit { type_id, origin, place: Place::Below(holder), with: Vec::new() })
             })
             .collect();
         places.sort_by_key(|(bytes, unit)| {

@@ -15,7 +15,7 @@ use crate::analysis::retaining::Retaining;
 use crate::analysis::select::{Group, Selection};
 use crate::graph::{Heap, ObjectId};
 
-/// A way of being held that has more objects in the last dump than in the first.
+/// A way of being held that has more objects in the last dump than in the first, or as many that retain much more.
 #[derive(Debug, Clone)]
 pub struct GrownWay {
     /// The type of the objects.
@@ -45,13 +45,22 @@ impl GrownWay {
 
     /// By how much what they retain changed, bytes.
     pub fn more_bytes(&self) -> i64 {
-        let numbers: Vec<u64> = self.retained.iter().map(|bytes| bytes.unwrap_or(0)).collect();
-        change(&numbers)
+        change(&self.known_bytes())
     }
 
-    /// Whether each dump has more of them than the one before.
+    /// Whether each dump has more of them than the one before, or as many that retain more.
     pub fn grew_in_every_step(&self) -> bool {
-        grew_in_every_step(&self.counts)
+        grew_in_every_step(&self.counts) || self.has_swollen() && grew_in_every_step(&self.known_bytes())
+    }
+
+    /// Whether the number of objects never changed: what they retain has grown.
+    pub fn has_swollen(&self) -> bool {
+        self.counts.windows(2).all(|two| two[0] == two[1])
+    }
+
+    /// What they retain in each dump, 0 where that was not worked out.
+    pub fn known_bytes(&self) -> Vec<u64> {
+        self.retained.iter().map(|bytes| bytes.unwrap_or(0)).collect()
     }
 
     /// Whether the first dump has none of them.
@@ -104,6 +113,14 @@ fn find(heap: &Heap, objects: &[ObjectId], options: &Options) -> Chains {
     chains(heap, &Selection { groups: groups.into_iter().collect(), ..Selection::default() }, options)
 }
 
+/// What makes a way worth telling.
+pub(super) struct Judge<'a> {
+    /// Objects of the last dump that outlived a step, where that is known.
+    pub(super) survivors: Option<&'a Marks>,
+    /// Bytes of growth that are worth a name where the number of objects has not grown.
+    pub(super) worth_naming: u64,
+}
+
 /// The ways in which the objects of `unit` are held in `last` and that have grown since the first of `counted`, the counts
 /// of all dumps but the last; and how many have shrunk, and how many are gone.
 pub(super) fn grown_ways(
@@ -111,7 +128,7 @@ pub(super) fn grown_ways(
     unit: &Unit,
     objects: &[ObjectId],
     counted: &[&Counted],
-    survivors: Option<&Marks>,
+    judge: &Judge<'_>,
     options: &Options,
 ) -> (Vec<GrownWay>, (u64, u64)) {
     let found = find(last, objects, &Options { retained: true, ..options.clone() });
@@ -126,13 +143,17 @@ pub(super) fn grown_ways(
     let way = |fingerprint: &str, objects: &[ObjectId], part: TypeAnswer| {
         let history = history(fingerprint);
         let (counts, retained): (Vec<u64>, Vec<Option<u64>>) = history.into_iter().unzip();
-        (counts.first() < counts.last()).then(|| GrownWay {
+        let has_swollen = || {
+            let bytes: Option<Vec<u64>> = retained.iter().copied().collect();
+            bytes.is_some_and(|bytes| u64::try_from(change(&bytes)).is_ok_and(|more| more >= judge.worth_naming))
+        };
+        (counts.first() < counts.last() || has_swollen()).then(|| GrownWay {
             type_name: last.graph.type_name(answer.type_id).to_owned(),
             origin: unit.origin,
             fingerprint: fingerprint.to_owned(),
             counts,
             retained,
-            survivors: survivors.map(|marks| objects.iter().filter(|&&object| marks.has(object)).count() as u64),
+            survivors: judge.survivors.map(|marks| objects.iter().filter(|&&object| marks.has(object)).count() as u64),
             with: unit.with.clone(),
             chains: Chains {
                 types: vec![part],

@@ -36,7 +36,7 @@ pub use self::writer::IndexWriter;
 use super::column::Column;
 
 /// Bytes that are hashed together: few, because a question looks at objects here and there.
-const BLOCK: usize = 1 << 12;
+const BLOCK: usize = 1 << 10;
 /// Sections start at multiples of this.
 const ALIGNMENT: u64 = 64;
 

@@ -74,7 +74,7 @@ impl IndexWriter {
             width: size_of::<T>(),
         });
         for piece in bytes.chunks(PIECE) {
-            self.hashes.par_extend(piece.par_chunks(BLOCK).with_min_len(32).map(hash));
+            self.hashes.par_extend(piece.par_chunks(BLOCK).with_min_len(128).map(hash));
             self.put(piece)?;
         }
         Ok(())

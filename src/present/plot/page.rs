@@ -179,7 +179,7 @@ fn labels(panel: &Panel, ruler: &Ruler) -> Vec<LabelPage> {
             let shown = match (series.stroke, panel.unit) {
                 (Stroke::Trend, _) => String::new(),
                 (_, Unit::Bytes) if value >= 0.0 => bytes_text(value as u64),
-                (_, Unit::Bytes) => axis::bytes(value.round()),
+                (_, Unit::Bytes) => format!("−{}", bytes_text(-value as u64)),
                 (_, Unit::Count) => axis::count(value),
             };
             LabelPage { series: Some(index), text, value: shown, value_left, from: value, to: 0.0 }

@@ -6,10 +6,11 @@ Importing this package imports next to nothing; each function brings what it nee
     retainers.dump("heap.jsonl.gz")           # one dump, now
     retainers.install(rss_limit="2GiB")       # dumps on a signal, on MemoryError, past a memory limit
     retainers.why(obj)                        # the chain that keeps `obj` alive
+    with retainers.assert_no_growth(): …      # a test: fails when something is retained
 """
 
 __version__ = "0.1.0"
-__all__ = ["dump", "install", "why"]
+__all__ = ["GrowthError", "assert_no_growth", "dump", "install", "why"]
 
 
 def dump(target, **options):
@@ -31,3 +32,19 @@ def why(obj, **options):
     from .explain import why as explain
 
     return explain(obj, **options)
+
+
+def assert_no_growth(*types, **options):
+    """A context manager and decorator for tests, which fails when objects are retained; see
+    `retainers.growth.assert_no_growth`."""
+    from .growth import assert_no_growth as check
+
+    return check(*types, **options)
+
+
+def __getattr__(name):
+    if name == "GrowthError":
+        from .growth import GrowthError
+
+        return GrowthError
+    raise AttributeError("module %r has no attribute %r" % (__name__, name))

@@ -1747,6 +1747,7 @@ def _tracer(capture):
         return None
     get = _tracemalloc._get_object_traceback
     is_blind = sys.version_info[:2] == (3, 11)
+    own = _tracer.__code__.co_filename
 
     def site(obj):
         frames = get(obj)
@@ -1755,7 +1756,8 @@ def _tracer(capture):
                 capture.miss("allocation sites of plain instances: CPython 3.11 cannot tell them")
             return ""
         frames = frames[0] if type(frames[0]) is tuple and type(frames[0][0]) is tuple else frames
-        if frames[0][0] == "<unknown>":  # no Python code was running
+        if frames[0][0] == "<unknown>" or frames[0][0] == own:
+            # no Python code was running, or only here: the interpreter makes a frame's object when it is looked at
             return ""
         return ',"site":%s' % quote("%s:%d" % (frames[0][0], frames[0][1]))
 

@@ -68,7 +68,7 @@ def find_binary(binary=None):
     if found is None:
         raise FileNotFoundError(
             "the command `retainers` is not in %s and not in PATH: install the package, or say where it is by "
-            "RETAINERS_BINARY or why(…, binary=…)" % (scripts or "the directory of this Python"))
+            "RETAINERS_BINARY or by `binary`" % (scripts or "the directory of this Python"))
     return found
 
 

@@ -1,8 +1,9 @@
-"""Builds the wheel, installs it into fresh virtual environments, and uses all that is in it: command, package, native core.
+"""Builds the wheel, installs it into fresh virtual environments, and uses all that is in it: command, package, native core,
+plugin for pytest.
 
     python python/tests/wheel.py [PROFILE]
 
-PROFILE is the cargo profile, `release` by default. Takes maturin from PyPI by itself. Says which interpreters were tried.
+PROFILE is the cargo profile, `release` by default. Takes maturin and pytest from PyPI by itself. Says which interpreters were tried.
 """
 
 import os
@@ -11,6 +12,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from tests.test_plugin import judge, outcomes  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -67,7 +72,19 @@ def check(python, wheel, directory):
     print(run(installed / "python", program, dump), end="")
     answer = run(installed / "retainers", dump, "--type", "Session", "--no-files")
     assert "1,000 __main__.Session" in answer and "registry['sessions'][" in answer, answer
+    check_plugin(installed, directory / "sample")
     return run(installed / "python", "-c", "import platform; print(platform.python_version())").strip()
+
+
+def check_plugin(installed, directory):
+    """Installs pytest, which must find the plugin by itself, and runs tests of which half find a leak."""
+    run(installed / "pip", "install", "--quiet", "pytest")
+    directory.mkdir()
+    environment = {"PATH": os.pathsep.join([str(installed), os.environ.get("PATH", "")])}
+    environment.update({name: "" for name in ("RETAINERS_BINARY", "PYTHONPATH")})
+    found, text = outcomes(str(installed / "python"), str(directory), **environment)
+    judge(found, text)
+    print("   pytest: %d tests as expected" % len(found))
 
 
 def interpreters():

@@ -1,6 +1,7 @@
 //! Tests of `src/cli`: the command as a person types it.
 
 mod index;
+mod watch;
 
 use crate::support::command::Workshop;
 use crate::support::heap::dump;

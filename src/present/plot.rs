@@ -149,7 +149,8 @@ impl Pen<'_> {
         let upwards = |x: f64| vec![(x, panel.y.low), (x, panel.y.high)];
         let rules = panel.y.ticks.iter().map(|tick| (across(tick.0), tick.0 == 0.0));
         let rules = rules.chain(page.x.ticks.iter().map(|tick| (upwards(tick.0), false)));
-        let rule = |(ends, is_zero)| PathElement::new(ends, stroke(if is_zero { palette::FAINT } else { palette::GRID }, 1.0));
+        let rule =
+            |(ends, is_zero)| PathElement::new(ends, stroke(if is_zero { palette::FAINT } else { palette::GRID }, 1.0));
         chart.draw_series(rules.map(rule))?;
         for (index, series) in series.iter().enumerate() {
             let points = thinned(&series.points, page.x.low, page.x.high, width as usize);

@@ -63,10 +63,15 @@ pub fn read(bytes: &[u8]) -> Result<Series> {
     let mut offset = 0;
     for (number, line) in (1_u64..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
         let text = String::from_utf8_lossy(line);
-        let failed = |reason: String| Error::Malformed { format: NAME, offset, reason: format!("line {number}: {reason}") };
+        let failed =
+            |reason: String| Error::Malformed { format: NAME, offset, reason: format!("line {number}: {reason}") };
         take(&mut series, text.trim_end_matches(['\n', '\r'])).map_err(failed)?;
         if series.samples.len() > MOST_SAMPLES {
-            return Err(Error::TooLarge { what: "samples", count: series.samples.len() as u64, limit: MOST_SAMPLES as u64 });
+            return Err(Error::TooLarge {
+                what: "samples",
+                count: series.samples.len() as u64,
+                limit: MOST_SAMPLES as u64,
+            });
         }
         offset += line.len() as u64;
     }

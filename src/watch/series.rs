@@ -70,7 +70,8 @@ impl Series {
 
     /// Seconds since the start and bytes, without the moments of captures and the step that each left behind.
     pub fn without_captures(&self) -> Vec<(f64, f64)> {
-        let mut points: Vec<(f64, f64)> = self.samples.iter().map(|sample| (sample.at, number(sample.total()))).collect();
+        let mut points: Vec<(f64, f64)> =
+            self.samples.iter().map(|sample| (sample.at, number(sample.total()))).collect();
         for capture in &self.captures {
             points.retain(|point| point.0 < capture.from || point.0 > capture.to);
             let border = points.partition_point(|point| point.0 < capture.from);
@@ -94,7 +95,11 @@ impl Series {
         let has = |value: fn(&Sample) -> u64| self.samples.iter().any(|sample| value(sample) > 0);
         let line = |label: &str, stroke, value: &dyn Fn(&Sample) -> Option<u64>| Line {
             label: label.to_owned(),
-            points: self.samples.iter().filter_map(|sample| Some((sample.at - start, number(value(sample)?)))).collect(),
+            points: self
+                .samples
+                .iter()
+                .filter_map(|sample| Some((sample.at - start, number(value(sample)?))))
+                .collect(),
             stroke,
         };
         let mut lines = Vec::new();
@@ -119,7 +124,8 @@ impl Series {
             let series = vec![line("children", Stroke::Main, &|sample| Some(u64::from(sample.children)))];
             panels.push(Panel { label: "children".to_owned(), unit: Unit::Count, series });
         }
-        let mark = |(number, capture): (u32, &Capture)| Mark { at: capture.from - start, label: format!("dump {number}") };
+        let mark =
+            |(number, capture): (u32, &Capture)| Mark { at: capture.from - start, label: format!("dump {number}") };
         Plot {
             name: name.to_owned(),
             title: title(&verdict.words()),

@@ -184,11 +184,13 @@ impl Minima {
         }
         if self.z < SURE || self.slope.low <= 0.0 || self.falls() > FALLS {
             let z = self.z;
-            let reason = format!("it goes up and down: {z:.1} standard deviations from no trend, of {SURE} that are asked");
+            let reason =
+                format!("it goes up and down: {z:.1} standard deviations from no trend, of {SURE} that are asked");
             return self.verdict(Outcome::Plateau, vec![moved, reason]);
         }
         if self.levels_off() {
-            let reason = "it is levelling off: it rises much more slowly in the end; a longer watch tells where it stays";
+            let reason =
+                "it is levelling off: it rises much more slowly in the end; a longer watch tells where it stays";
             return self.verdict(Outcome::Plateau, vec![moved, reason.to_owned()]);
         }
         let left = self.without_jumps();

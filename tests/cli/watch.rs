@@ -57,7 +57,10 @@ fn failures_are_exit_code_2_with_a_reason() {
         (&["watch", "missing.dat"][..], "cannot read `missing.dat`"),
         (&["watch", "broken.dat"], "mprof, byte 22: line 3: expected `MEM MiB seconds`, with numbers"),
         (&["watch", "0"], if cfg!(target_os = "linux") { "a number of 1 or more" } else { "needs Linux" }),
-        (&["watch", "2147483647"], if cfg!(target_os = "linux") { "there is none with this number" } else { "needs Linux" }),
+        (
+            &["watch", "2147483647"],
+            if cfg!(target_os = "linux") { "there is none with this number" } else { "needs Linux" },
+        ),
         (&["watch", "1", "--dump-when", "never"], "expected `growth`, or a size such as `rss>2GiB`"),
         (&["watch", "1", "--for", "soon"], "expected a time such as 90s, 10m or 2h"),
         (&["watch", "1", "--for", "1e9h"], "expected a time"),

@@ -59,13 +59,16 @@ fn a_line_that_says_something_else_is_told_with_its_place() {
         assert!(error.starts_with(&format!("mprof, byte {}: line 3: ", start.len())), "{line}: {error}");
         assert!(error.contains(reason), "{line}: {error}");
     }
-    assert!(read(b"CHLD 0 1 2\n").unwrap_err().to_string().contains("line 1: a line `MEM MiB seconds` must come before"));
+    assert!(
+        read(b"CHLD 0 1 2\n").unwrap_err().to_string().contains("line 1: a line `MEM MiB seconds` must come before")
+    );
     assert!(read(b"").unwrap_err().to_string().contains("no line `MEM MiB seconds`"));
     assert!(read(b"\xff\xfe\x00MEM").unwrap_err().to_string().contains("no line"));
 }
 
 #[test]
 fn a_command_cannot_write_lines() {
-    let series = Series { command: "x\nMEM 5 5\r\n".to_owned(), samples: vec![Sample::default()], captures: Vec::new() };
+    let series =
+        Series { command: "x\nMEM 5 5\r\n".to_owned(), samples: vec![Sample::default()], captures: Vec::new() };
     assert_eq!(read(write(&series).as_bytes()).unwrap().samples.len(), 1);
 }

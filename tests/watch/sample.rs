@@ -19,7 +19,8 @@ fn unique_memory_is_the_private_pages() {
 
 #[test]
 fn a_program_may_have_any_name() {
-    let rest: Vec<String> = (3..=52).map(|field| if field == 22 { "8812".to_owned() } else { "7".to_owned() }).collect();
+    let rest: Vec<String> =
+        (3..=52).map(|field| if field == 22 { "8812".to_owned() } else { "7".to_owned() }).collect();
     for name in ["python3", "a) R 1 (b", ") ) )", "\u{fffd}\n"] {
         assert_eq!(start_of(&format!("4242 ({name}) {}", rest.join(" "))), Some(8812), "{name}");
     }

@@ -6,7 +6,8 @@ use retainers::watch::verdict::Outcome;
 const MIB: u64 = 1 << 20;
 
 fn steady(with: impl Fn(u64) -> u64) -> Series {
-    let samples = (0..200).map(|second| Sample { at: 1e9 + second as f64, resident: with(second), ..Sample::default() });
+    let samples =
+        (0..200).map(|second| Sample { at: 1e9 + second as f64, resident: with(second), ..Sample::default() });
     Series { command: "python app.py".to_owned(), samples: samples.collect(), captures: Vec::new() }
 }
 
@@ -27,7 +28,8 @@ fn memory_that_captures_leave_behind_is_no_growth() {
 #[test]
 fn growth_is_seen_through_captures() {
     let mut series = steady(|second| 100 * MIB + second * MIB / 10);
-    series.captures = vec![Capture { from: 1e9 + 50.5, to: 1e9 + 53.0 }, Capture { from: 1e9 + 120.5, to: 1e9 + 123.0 }];
+    series.captures =
+        vec![Capture { from: 1e9 + 50.5, to: 1e9 + 53.0 }, Capture { from: 1e9 + 120.5, to: 1e9 + 123.0 }];
     let verdict = series.verdict();
     assert_eq!(verdict.outcome, Outcome::Growth, "{verdict:?}");
     let an_hour = verdict.slope.unwrap().middle * 3_600.0 / MIB as f64;

@@ -28,7 +28,8 @@ fn a_straight_line_is_as_sure_as_can_be() {
 
 #[test]
 fn what_resembles_its_neighbours_counts_for_less() {
-    let slow = points(&(0..40).map(|place| (f64::from(place) / 6.0).sin() * 5.0 + f64::from(place) * 0.1).collect::<Vec<_>>());
+    let slow =
+        points(&(0..40).map(|place| (f64::from(place) / 6.0).sin() * 5.0 + f64::from(place) * 0.1).collect::<Vec<_>>());
     let independent = (40.0 * 39.0 * 85.0 / 18.0_f64).sqrt();
     assert!(rise(&slow).deviation > 1.3 * independent, "{:?} and {independent}", rise(&slow));
 }

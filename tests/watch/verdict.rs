@@ -49,7 +49,8 @@ fn the_rate_is_right_under_a_sawtooth() {
 #[test]
 fn a_few_samples_are_too_few() {
     for count in [0, 1, 2, 29] {
-        let samples: Vec<(f64, f64)> = (0..count).map(|place| (f64::from(place) * 10.0, f64::from(place) * 1e9)).collect();
+        let samples: Vec<(f64, f64)> =
+            (0..count).map(|place| (f64::from(place) * 10.0, f64::from(place) * 1e9)).collect();
         let verdict = judge(&samples);
         assert_eq!(verdict.outcome, Outcome::TooShort, "{count}");
         assert_eq!(verdict.words(), "too short to tell");

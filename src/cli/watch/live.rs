@@ -85,7 +85,8 @@ fn sizes(sample: &Sample) -> String {
         text.push_str(&format!(", {} swapped out", bytes_text(sample.swap)));
     }
     if sample.children > 0 {
-        let what = if sample.children == 1 { "in 1 child".to_owned() } else { format!("in {} children", sample.children) };
+        let what =
+            if sample.children == 1 { "in 1 child".to_owned() } else { format!("in {} children", sample.children) };
         text.push_str(&format!(", {} {what}", bytes_text(sample.of_children)));
     }
     text

@@ -40,10 +40,12 @@ pub(super) fn watch(asked: &WatchArguments, directory: &Path) -> Result<Watched>
         }
         None => None,
     };
-    let pid = command.as_ref().map_or_else(|| asked.target.as_deref().and_then(|pid| pid.parse().ok()), |child| {
-        i32::try_from(child.id()).ok()
-    });
-    let pid = pid.filter(|pid| *pid > 0).ok_or_else(|| Error::Usage("a process has a number of 1 or more".to_owned()))?;
+    let pid = command.as_ref().map_or_else(
+        || asked.target.as_deref().and_then(|pid| pid.parse().ok()),
+        |child| i32::try_from(child.id()).ok(),
+    );
+    let pid =
+        pid.filter(|pid| *pid > 0).ok_or_else(|| Error::Usage("a process has a number of 1 or more".to_owned()))?;
     let sampler = Sampler::new(pid).map_err(|end| cannot_watch(pid, &end))?;
     let alone = command.is_none() || !(io::stdout().is_terminal() || io::stderr().is_terminal());
     let clock = Clock { epoch: SystemTime::now(), start: Instant::now() };
@@ -98,7 +100,12 @@ struct Watch {
 }
 
 impl Watch {
-    fn sample_until_the_end(&mut self, asked: &WatchArguments, mut command: Option<&mut Child>, signals: &Signals) -> Over {
+    fn sample_until_the_end(
+        &mut self,
+        asked: &WatchArguments,
+        mut command: Option<&mut Child>,
+        signals: &Signals,
+    ) -> Over {
         let mut judged = (f64::NEG_INFINITY, self.series.verdict());
         for number in 0_u32.. {
             let sample = match self.sampler.sample(self.clock.now()) {
@@ -170,7 +177,9 @@ impl Watch {
             Over::Process(_) if self.series.samples.is_empty() && command.is_none() => {
                 return Err(cannot_watch(self.pid, &End::Exited));
             }
-            Over::Process(End::Forbidden(words)) => format!("it could not be looked at any more after {after}: {words}"),
+            Over::Process(End::Forbidden(words)) => {
+                format!("it could not be looked at any more after {after}: {words}")
+            }
             Over::Process(_) => format!("the process ended after {after}"),
             Over::Time if command.is_none() => format!("watched for {after}, as asked; the process goes on"),
             Over::Time => format!("watched for {after}, as asked, and ended"),
@@ -212,7 +221,9 @@ fn end_command(child: &mut Child, over: &Over) -> Result<Option<ExitStatus>> {
 fn cannot_watch(pid: i32, end: &End) -> Error {
     let reason = match end {
         End::Forbidden(words) => format!("{words}; run it as the user of the process, or with sudo"),
-        End::Exited | End::Reused => "there is none with this number in this pid namespace (or /proc hides it)".to_owned(),
+        End::Exited | End::Reused => {
+            "there is none with this number in this pid namespace (or /proc hides it)".to_owned()
+        }
     };
     Error::Watch { pid, reason }
 }

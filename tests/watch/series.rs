@@ -33,7 +33,7 @@ fn growth_is_seen_through_captures() {
     let verdict = series.verdict();
     assert_eq!(verdict.outcome, Outcome::Growth, "{verdict:?}");
     let an_hour = verdict.slope.unwrap().middle * 3_600.0 / MIB as f64;
-    assert!((an_hour - 360.0).abs() < 18.0, "{an_hour}");
+    assert!((an_hour - 360.0).abs() < 4.0, "what it grew during captures is its own: {an_hour}");
 }
 
 #[test]

@@ -64,10 +64,13 @@ fn rate_words(slope: Slope) -> String {
     format!("growth of {middle:.1} {}/h (95 % confidence {low:.1}–{high:.1})", UNITS[unit])
 }
 
-/// `45 s`, `12 min`, `3.5 h`.
+/// `45 s`, `2 min 30 s`, `12 min`, `3.5 h`.
 pub fn duration_text(seconds: f64) -> String {
     match seconds {
         ..120.0 => format!("{seconds:.0} s"),
+        ..595.0 if seconds.round() % 60.0 >= 1.0 => {
+            format!("{:.0} min {:.0} s", (seconds.round() / 60.0).floor(), seconds.round() % 60.0)
+        }
         ..7_200.0 => format!("{:.0} min", seconds / 60.0),
         ..172_800.0 => format!("{:.1} h", seconds / 3_600.0),
         _ => format!("{:.1} days", seconds / 86_400.0),
@@ -100,7 +103,8 @@ const FINE: usize = 16;
 /// What must be left of the rise without its largest jump, and without its two largest.
 const WITHOUT_JUMPS: [f64; 2] = [0.4, 0.25];
 
-/// Judges samples, seconds and bytes each, in the order of time. Captures are not judged: [`without_captures`].
+/// Judges samples, seconds and bytes each, in the order of time. What captures did must be taken out before:
+/// [`super::series::Series::without_captures`].
 pub fn judge(samples: &[(f64, f64)]) -> Verdict {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return too_short(0, 0.0) };
     let span = last.0 - first.0;

@@ -98,6 +98,14 @@ pub enum Error {
         /// Why not, and what to do then.
         reason: String,
     },
+    /// A process could not be watched.
+    #[error("cannot watch process {pid}: {reason}")]
+    Watch {
+        /// The process.
+        pid: i32,
+        /// Why not, and what to do then.
+        reason: String,
+    },
     /// Standard output could not be written.
     #[error("cannot write the answer")]
     Output(#[source] std::io::Error),

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// `redact` rewrites records, so it stands on `format`; `capture` makes dumps and knows nothing but errors and counts: it
-/// stands before `cli`, which alone uses it.
-const LAYERS: [&str; 14] = [
+/// stands before `cli`, which alone uses it; so does `watch`, which looks at processes from outside.
+const LAYERS: [&str; 15] = [
     "counts",
     "progress",
     "error",
@@ -18,6 +18,7 @@ const LAYERS: [&str; 14] = [
     "present",
     "native_core",
     "capture",
+    "watch",
     "cli",
 ];
 

@@ -96,7 +96,7 @@ def is_named(command, dumps):
     if answered.returncode != 0:
         print("exit code %d, where something grew" % answered.returncode, file=sys.stderr)
         return False
-    first = answered.stdout.partition("[1] ")[2].partition("[2] ")[0]
+    first = answered.stdout.partition("growth 1 ")[2].partition("growth 2 ")[0]
     missing = [words for words in FIRST if words not in first]
     if missing:
         print("the first entry does not say %s" % ", ".join(missing), file=sys.stderr)

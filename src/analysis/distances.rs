@@ -168,6 +168,11 @@ impl Distances {
         (value != UNREACHED).then(|| self.columns.bases.partition_point(|&base| base <= value) - 1)
     }
 
+    /// Whether any pass reached the object.
+    pub fn is_reached(&self, object: ObjectId) -> bool {
+        self.order(object) != UNREACHED
+    }
+
     /// Whether the object is a root of its pass.
     pub fn is_root(&self, object: ObjectId) -> bool {
         self.distance(object) == Some(0)

@@ -1,10 +1,13 @@
 //! What can be typed. The doc comments are the help and the manual.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::memory::Limit;
+use super::watch;
 
 /// Who keeps these objects alive? Answers from a heap dump, offline.
 ///
@@ -40,6 +43,7 @@ const EXAMPLES: &str = "Examples:
   retainers cut dump.jsonl --type SessionState      the fewest references that must go
   retainers growth monday.jsonl tuesday.jsonl       what grew, and who holds it
   retainers check dump.jsonl --max Session=1        exit code 1 if there are more
+  retainers watch 4242 --for 10m --dump-when growth does its memory grow, and what grows in it
   retainers export dump.jsonl -o objects.csv        one row an object, for pandas";
 
 const EXIT_CODES: &str = "Exit codes:
@@ -66,6 +70,8 @@ pub enum Command {
     Growth(GrowthArguments),
     /// Does a dump hold to its rules? The gate for tests and continuous integration
     Check(CheckArguments),
+    /// Does the memory of a process grow? Watch it, judge it, and take dumps on the way
+    Watch(WatchArguments),
     /// Write the index of a dump, from which further questions are answered at once
     Index(IndexArguments),
     /// Write a heap dump of a running Python process, and answer a question about it at once
@@ -308,6 +314,45 @@ const CHECK_CODES: &str = "Exit codes:
   0  all rules hold
   1  a rule is violated
   2  failure: unreadable dump, bad argument or rule, unwritable file";
+
+/// `retainers watch`.
+#[derive(Debug, Args)]
+pub struct WatchArguments {
+    /// The process, by its number in this pid namespace; or a file of samples (mprof's `.dat`), which is judged as it is
+    #[arg(value_name = "PID|FILE", required_unless_present = "command", value_hint = ValueHint::FilePath)]
+    pub target: Option<String>,
+    /// What to run and watch until it ends
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "target", value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+    /// From one sample to the next
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = watch::interval)]
+    pub interval: Duration,
+    /// How long to watch, such as 90s, 10m or 2h; until the process ends, or Ctrl-C, without this
+    #[arg(long = "for", value_name = "TIME", value_parser = watch::duration)]
+    pub time: Option<Duration>,
+    /// Directory for the samples (`watch-PID.dat`), the plot and the dumps; the current one by default
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// Take heap dumps at these times, such as 0,10m,20m
+    #[arg(long, value_name = "TIMES", value_delimiter = ',', value_parser = watch::duration)]
+    pub dump_at: Vec<Duration>,
+    /// Take heap dumps when the memory grows (`growth`: one to compare with, one when growth is sure, one when it has grown
+    /// as much again), or once it is above a size (`rss>2GiB`)
+    #[arg(long, value_name = "WHEN", value_delimiter = ',', value_parser = watch::DumpWhen::parse)]
+    pub dump_when: Vec<watch::DumpWhen>,
+    /// No data of the program in the dumps: no text, no number, no key of a dictionary, no command line
+    #[arg(long)]
+    pub no_values: bool,
+    /// Ways shown that grew from dump to dump; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub limit: usize,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// What all questions understand.
+    #[command(flatten)]
+    pub common: Common,
+}
 
 /// `retainers index`.
 #[derive(Debug, Args)]

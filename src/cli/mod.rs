@@ -7,6 +7,7 @@ mod files;
 mod growth;
 mod memory;
 mod place;
+pub mod watch;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -89,6 +90,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Capture(asked)) => run_capture(asked),
         Some(Command::Growth(asked)) => growth::run(&asked),
         Some(Command::Check(asked)) => check::run(&asked),
+        Some(Command::Watch(asked)) => watch::run(&asked),
         Some(Command::Redact(asked)) => run_redact(&asked),
         Some(Command::Agent(asked)) => run_agent(&asked),
         Some(Command::Completions { shell }) => {

@@ -4,7 +4,7 @@
 //! same is computed otherwise. Whoever calls falls back on the [`Scanner`](super::scan::Scanner) where these functions give
 //! no answer.
 
-use wide::u8x16;
+use wide::{i16x8, u8x16, u16x8};
 
 /// A bit for each byte of `block` that is `wanted`, the first byte's lowest.
 #[inline]
@@ -24,6 +24,14 @@ pub fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
         }
         at += 16;
     }
+}
+
+/// As [`string_end`] where the end is within 16 bytes: most strings are keys and names.
+#[inline]
+pub fn near_string_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let block: &[u8; 16] = bytes.get(at..)?.first_chunk()?;
+    let stops = equal(block, b'"') | equal(block, b'\\') | equal(block, b'\n');
+    (stops != 0).then(|| stops.trailing_zeros() as usize)
 }
 
 /// The position after the `]` that closes an array of strings without escapes, from the first byte after its `[`. `None`
@@ -65,21 +73,52 @@ fn parity(mut bits: u64) -> u64 {
 }
 
 /// The whole number of at most 16 digits at `at`, and the position after it. `None` where there is no digit, where there are
-/// more, or where it is too near the end of `bytes`. Fastest where there are more than 7 digits, as in an address.
+/// more, or where it is too near the beginning or the end of `bytes`.
+///
+/// The sixteen bytes that end with the number are looked at: each digit then has its place, whatever the number's length.
 #[inline(always)]
 pub fn number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let block: &[u8; 17] = bytes.get(at..)?.first_chunk()?;
-    let words = u128::from_le_bytes(*block.first_chunk()?);
-    #[expect(clippy::cast_possible_truncation, reason = "halves")]
-    let (first, second) = (digits(words as u64), digits((words >> 64) as u64));
-    if first.count < 8 {
-        return (first.count > 0).then(|| (first.value(), at + first.count as usize));
-    }
-    if second.count == 8 && block[16].is_ascii_digit() {
+    let values = u8x16::new(*block.first_chunk()?) - u8x16::splat(b'0');
+    let are_digits = values.min(u8x16::splat(9)).simd_eq(values).to_bitmask();
+    let count = (!are_digits | 1 << 16).trailing_zeros() as usize;
+    if count == 0 || count == 16 && block[16].is_ascii_digit() {
         return None;
     }
-    let number = value_of(first.values) * POWERS[second.count as usize % POWERS.len()] + second.value();
-    Some((number, at + 8 + second.count as usize))
+    let end = at + count;
+    let last: &[u8; 16] = bytes.get(end.checked_sub(16)?..)?.first_chunk()?;
+    let is_of_number: &[u8; 16] = NUMBER_BYTES.get(count..)?.first_chunk()?;
+    let values = (u8x16::new(*last) - u8x16::splat(b'0')) & u8x16::new(*is_of_number);
+    Some((value_of_sixteen(values), end))
+}
+
+/// From the place of its count of digits on: which of sixteen bytes that end with a number are the number's.
+const NUMBER_BYTES: [u8; 32] = {
+    let mut bytes = [0; 32];
+    let mut place = 16;
+    while place < 32 {
+        bytes[place] = u8::MAX;
+        place += 1;
+    }
+    bytes
+};
+
+/// The number that sixteen values of digits make, the first one first. Pairs, then fours, then eights.
+#[inline(always)]
+fn value_of_sixteen(values: u8x16) -> u64 {
+    const TENS: [i16; 8] = [100, 1, 100, 1, 100, 1, 100, 1];
+    // the first byte of a pair is the lower one
+    let words: u16x8 = bytemuck::cast(values);
+    let pairs = (words & u16x8::splat(0xff)) * u16x8::splat(10) + (words >> 8);
+    let pairs: i16x8 = bytemuck::cast(pairs);
+    let [first, second]: [u64; 2] = bytemuck::cast(pairs.dot(i16x8::new(TENS)));
+    eight(first) * 100_000_000 + eight(second)
+}
+
+/// The number that two fours make, the first one lower.
+#[inline(always)]
+fn eight(fours: u64) -> u64 {
+    (fours & 0xffff_ffff) * 10_000 + (fours >> 32)
 }
 
 /// As [`number`], fastest where there are no more than 7 digits.
@@ -117,9 +156,6 @@ fn after_digits(bytes: &[u8], mut at: usize) -> Option<usize> {
         }
     }
 }
-
-/// Powers of ten; as many as save a check.
-const POWERS: [u64; 16] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 0, 0, 0, 0, 0, 0, 0];
 
 /// The digits at the beginning of eight bytes.
 #[derive(Clone, Copy)]

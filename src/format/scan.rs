@@ -20,8 +20,6 @@ pub struct Malformed {
 
 /// Digits of a number that fit in 64 bits whatever they are.
 const SAFE_DIGITS: usize = 19;
-/// Bytes of a string that are looked at one by one.
-const NEAR: usize = 16;
 
 /// The result of a step through the text.
 pub type Scan<T> = Result<T, Malformed>;
@@ -138,17 +136,11 @@ impl<'a> Scanner<'a> {
     pub fn string(&mut self) -> Scan<&'a [u8]> {
         self.expect(b'"', "a string")?;
         let start = self.position;
-        // most strings are keys and names: the first bytes are looked at without starting up a vector search
-        let near = self.bytes.get(start..).unwrap_or(&[]).iter().take(NEAR);
-        for (length, byte) in near.enumerate() {
-            match byte {
-                b'"' => {
-                    self.position = start + length + 1;
-                    return Ok(&self.bytes[start..start + length]);
-                }
-                b'\\' | b'\n' => break,
-                _ => {}
-            }
+        if let Some(length) = block::near_string_end(self.bytes, start)
+            && self.bytes[start + length] == b'"'
+        {
+            self.position = start + length + 1;
+            return Ok(&self.bytes[start..start + length]);
         }
         loop {
             let rest = self.bytes.get(self.position..).unwrap_or(&[]);
@@ -331,8 +323,14 @@ impl<'a> Scanner<'a> {
     }
 
     fn skip_word(&mut self) -> Scan<()> {
-        let rest = self.bytes.get(self.position..).unwrap_or(&[]);
         let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-');
+        if let Some(end) = block::after_number(self.bytes, self.position)
+            && !self.bytes.get(end).is_some_and(is_part)
+        {
+            self.position = end;
+            return Ok(());
+        }
+        let rest = self.bytes.get(self.position..).unwrap_or(&[]);
         let length = rest.iter().take_while(|byte| is_part(byte)).count();
         let word = &rest[..length];
         let known = [&b"true"[..], b"false", b"null", b"NaN", b"Infinity", b"-Infinity"];

@@ -72,7 +72,7 @@ impl Pages {
     #[inline]
     pub fn code(&mut self, address: u64) -> Option<u32> {
         self.codes += 1;
-        self.known_code(address).or_else(|| Some(self.slot(page_of(address))? << PLACE_BITS | place_of(address)))
+        self.known_code(address).or_else(|| Some(self.enter(page_of(address))? | place_of(address)))
     }
 
     /// Appends the codes of addresses to `codes`, unless one of them has none: returns whether all were appended, none is
@@ -80,16 +80,20 @@ impl Pages {
     #[inline]
     pub fn append_codes(&mut self, addresses: &[u64], codes: &mut Column<u32>) -> bool {
         self.codes += addresses.len();
-        let have_codes = codes.more(addresses.len()).iter_mut().zip(addresses).all(|(code, &address)| {
-            let found = self.known_code(address);
-            let found = found.or_else(|| Some(self.slot(page_of(address))? << PLACE_BITS | place_of(address)));
-            *code = found.unwrap_or(0);
-            found.is_some()
-        });
-        if !have_codes {
-            codes.truncate(codes.len() - addresses.len());
+        let recent = self.recent.get_or_insert_with(no_recent);
+        for (code, &address) in codes.more(addresses.len()).iter_mut().zip(addresses) {
+            let page = page_of(address);
+            let (known, mut first) = recent[recent_place(page)];
+            if known != page {
+                let Some(found) = first_code(page, &mut self.pages, &mut self.slots, recent, self.codes) else {
+                    codes.truncate(codes.len() - addresses.len());
+                    return false;
+                };
+                first = found;
+            }
+            *code = first | place_of(address);
         }
-        have_codes
+        true
     }
 
     /// The code of an address whose page was met lately.
@@ -100,20 +104,10 @@ impl Pages {
         (known == page).then_some(first | place_of(address))
     }
 
-    #[cold]
-    #[inline(never)]
-    fn slot(&mut self, page: u64) -> Option<u32> {
-        let recent = self.recent.get_or_insert_with(|| Box::new([(u64::MAX, 0); RECENT]));
-        let next = u32::try_from(self.pages.len()).ok()?;
-        let slot = *self.slots.entry(page).or_insert(next);
-        if slot == next {
-            if self.pages.len() >= MOST_PAGES.min(SPARE_PAGES + self.codes / CODES_PER_PAGE) {
-                return None;
-            }
-            self.pages.push(page);
-        }
-        recent[recent_place(page)] = (page, slot << PLACE_BITS);
-        Some(slot)
+    /// The first code of a page; see [`first_code`].
+    fn enter(&mut self, page: u64) -> Option<u32> {
+        let recent = self.recent.get_or_insert_with(no_recent);
+        first_code(page, &mut self.pages, &mut self.slots, recent, self.codes)
     }
 
     /// The address that a code of these pages stands for.
@@ -125,6 +119,34 @@ impl Pages {
     fn find(&self, page: u64) -> Option<u32> {
         self.slots.get(&page).copied()
     }
+}
+
+fn no_recent() -> Box<Recent> {
+    Box::new([(u64::MAX, 0); RECENT])
+}
+
+/// The first code of a page that was not met lately, which gets a slot when it has none; `None` when there would be too many
+/// pages for so many codes.
+#[cold]
+#[inline(never)]
+fn first_code(
+    page: u64,
+    pages: &mut Vec<u64>,
+    slots: &mut FxHashMap<u64, u32>,
+    recent: &mut Recent,
+    codes: usize,
+) -> Option<u32> {
+    let next = u32::try_from(pages.len()).ok()?;
+    let slot = *slots.entry(page).or_insert(next);
+    if slot == next {
+        if pages.len() >= MOST_PAGES.min(SPARE_PAGES + codes / CODES_PER_PAGE) {
+            return None;
+        }
+        pages.push(page);
+    }
+    let first = slot << PLACE_BITS;
+    recent[recent_place(page)] = (page, first);
+    Some(first)
 }
 
 fn decode(pages: &[u64], code: u32) -> u64 {
@@ -345,7 +367,7 @@ impl AddressIndex {
         for (piece, marked) in pieces.iter().zip(&marked) {
             let pages = piece.pages().pages.iter().zip(marked.chunks_exact(WORDS));
             for (&page, _) in pages.filter(|(_, marks)| marks.iter().any(|&bits| bits != 0)) {
-                slots.slot(page)?;
+                slots.enter(page)?;
             }
         }
         let mut bitmaps = bitmaps(&slots, pieces, marked);

@@ -135,18 +135,26 @@ impl<T: Pod + Send + Sync> Column<T> {
     /// Appends a number.
     #[inline]
     pub fn push(&mut self, value: T) {
-        self.reserve(1);
-        match &mut self.storage {
-            Storage::Short(values) => values.push(value),
-            Storage::Long { map, length, .. } => {
-                if let Some(place) = bytemuck::cast_slice_mut(map).get_mut(*length) {
-                    *place = value;
-                    *length += 1;
-                }
-            }
-            // reserving has copied it
-            Storage::Mapped(_) => {}
+        if !self.push_within(value) {
+            self.grow(self.len() + 1);
+            self.push_within(value);
         }
+    }
+
+    /// Appends a number where there is room for it; whether there was.
+    #[inline]
+    fn push_within(&mut self, value: T) -> bool {
+        match &mut self.storage {
+            Storage::Short(values) if values.len() < values.capacity() => values.push(value),
+            Storage::Long { map, length, .. } => {
+                let start = *length * size_of::<T>();
+                let Some(place) = map.get_mut(start..start + size_of::<T>()) else { return false };
+                place.copy_from_slice(bytemuck::bytes_of(&value));
+                *length += 1;
+            }
+            Storage::Short(_) | Storage::Mapped(_) => return false,
+        }
+        true
     }
 
     /// Appends numbers.

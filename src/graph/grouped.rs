@@ -129,10 +129,10 @@ impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
         let (group, is_last_of_group) = (row / GROUP, row % GROUP == GROUP - 1);
         let word = self.words.get(group);
         if is_last_of_group || word & IS_WIDE != 0 {
-            return [row, row + 1].map(|row| self.get_ascending(row, last));
+            return [self.get_ascending(row, last), self.get_ascending(row + 1, last)];
         }
         let pair = match *self.near.range(row..row + 2) {
-            [one, next] => [one, next].map(|near| word + near.into()),
+            [one, next] => [word + one.into(), word + next.into()],
             _ => [0; 2],
         };
         let next = (group + 1) * GROUP;

@@ -158,6 +158,28 @@ fn a_buffer_that_swells_in_its_place_is_named_and_a_list_with_more_items_is_not_
 }
 
 #[test]
+fn a_cache_that_fills_comes_after_a_leak_that_is_smaller() {
+    let dump = |count: u64| {
+        let at = |kind: u64, number: u64| 0x1000 * kind + number * 0x20;
+        let all = |kind: u64| (0..count).map(|number| at(kind, number)).collect::<Vec<_>>();
+        let mut lines = vec![
+            json!({"address": 16, "type": "module", "name": "lib.web", "size": 72, "refs": [32, 48], "edges": [".cached", ".open"]}),
+            json!({"address": 32, "type": "functools._lru_cache_wrapper", "size": 64, "refs": all(1)}),
+            json!({"address": 48, "type": "list", "size": 64, "refs": all(2)}),
+        ];
+        for (kind, name, size) in [(1, "lib.web.Parsed", 4000), (2, "lib.web.Session", 1000)] {
+            lines.extend(all(kind).iter().map(|address| json!({"address": address, "type": name, "size": size})));
+        }
+        lines.push(json!({"root": "module", "name": "lib.web", "object": 16}));
+        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        format!("{}\n{lines}{}\n", header(&json!({})), json!({"end": {"objects": 3 + 2 * count}}))
+    };
+    let found = compared(&[dump(10), dump(20), dump(30)]).0;
+    let names: Vec<&str> = found.ways.iter().map(|way| way.type_name.as_str()).collect();
+    assert_eq!(names, ["lib.web.Session", "lib.web.Parsed"]);
+}
+
+#[test]
 fn asked_for_a_type_only_that_is_told() {
     let dumps = [(2, 10), (5, 30)].map(|(sessions, texts)| Moment { texts, ..Moment::new(0..sessions) }.dump());
     let only = |name: &str| GrowthOptions { types: vec![name.to_owned()], ..GrowthOptions::default() };

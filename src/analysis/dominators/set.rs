@@ -246,7 +246,7 @@ impl<'a> Region<'a> {
 
     /// Whether an object may be visited: what no root reaches keeps nothing alive.
     fn is_open(&self, object: ObjectId) -> bool {
-        !self.inside.has(object) && !self.seen.has(object) && self.distances.pass(object).is_some()
+        !self.inside.has(object) && !self.seen.has(object) && self.distances.is_reached(object)
     }
 
     /// Finds those of `visited` to which what is alive leads, of which `known` are known. The search left them before it

@@ -223,7 +223,7 @@ impl<'a> Survey<'a> {
             ways.extend(grown);
             shrunk = (shrunk.0 + less.0, shrunk.1 + less.1);
         }
-        ways::rank(&mut ways);
+        ways::rank(self.last, &mut ways);
         (ways, shrunk)
     }
 }

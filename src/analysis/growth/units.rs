@@ -158,7 +158,11 @@ pub(super) fn find_units(
         None => {}
     }
     units.sort_by_key(|(bytes, unit)| {
-        let weight = if unit.origin == Origin::Own { 4 } else { 1 };
+        let weight = match unit.origin {
+            Origin::Own => 4,
+            Origin::ThirdParty => 2,
+            Origin::StandardLibrary => 1,
+        };
         (Reverse(bytes.saturating_mul(weight)), graph.type_name(unit.type_id).to_owned())
     });
     units.truncate(MOST);

@@ -92,6 +92,9 @@ impl ObjectTable {
     /// Strong references of the last object.
     #[inline]
     pub fn references(&mut self, targets: &[u64]) {
+        if targets.is_empty() {
+            return;
+        }
         let Some(row) = self.rows.last_mut() else {
             return;
         };

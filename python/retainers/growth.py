@@ -198,7 +198,8 @@ class NoGrowth:
         return rules[:MOST_TYPES]
 
     def _limit(self, name):
-        return max([number for asked, number in self.allow.items() if _names_type(asked, name)], default=0)
+        # not `default=0`: the interpreter would make a tuple of that word, and keep it
+        return max([0] + [number for asked, number in self.allow.items() if _names_type(asked, name)])
 
     def _ask(self, rules, options):
         """What `retainers check` says: its data, or its text."""

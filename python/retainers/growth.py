@@ -42,12 +42,19 @@ _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _subclasses = type.__dict__["__subclasses__"]
 
 
-class Grown(collections.namedtuple("Grown", "type before after ways expression sites")):
-    """A type that has more objects: its name, how many there were and are, the fingerprints of the ways in which those are
-    held that came, the expression that leads to them on the first way (or `None`), and the lines that made them, where
-    `tracemalloc` saw it."""
+class Grown:
+    """A type that has more objects: `type`, its name; how many there were `before` and are `after`; `ways`, the fingerprints of
+    the ways of being held that have more; `expression`, which leads to the objects on the first way, or `None`; `sites`, the
+    lines that made them, where `tracemalloc` saw it."""
 
-    __slots__ = ()
+    __slots__ = ("type", "before", "after", "ways", "expression", "sites")
+
+    def __init__(self, type, before, after, ways, expression, sites):  # noqa: A002
+        self.type, self.before, self.after = type, before, after
+        self.ways, self.expression, self.sites = ways, expression, sites
+
+    def __repr__(self):
+        return "<Grown %s from %d to %d, held by %s>" % (self.type, self.before, self.after, self.expression)
 
 
 class GrowthError(AssertionError):
@@ -191,7 +198,8 @@ class NoGrowth:
         return rules[:MOST_TYPES]
 
     def _limit(self, name):
-        return max([number for asked, number in self.allow.items() if _names_type(asked, name)], default=0)
+        # not `default=0`: the interpreter would make a tuple of that word, and keep it
+        return max([0] + [number for asked, number in self.allow.items() if _names_type(asked, name)])
 
     def _ask(self, rules, options):
         """What `retainers check` says: its data, or its text."""

@@ -104,7 +104,7 @@ class NoGrowth(unittest.TestCase):
         with self.assertRaises(retainers.GrowthError) as failed:
             with check("Session"):
                 subscribe()
-        self.assertIn("RECEIVERS[…].__closure__[0].cell_contents", failed.exception.grown[0].expression)
+        self.assertIn("RECEIVERS[0].__closure__[0].cell_contents", failed.exception.grown[0].expression)
 
     def test_objects_that_the_collector_does_not_know(self):
         with self.assertRaises(retainers.GrowthError) as failed:

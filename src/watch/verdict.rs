@@ -90,7 +90,7 @@ const COARSEST: usize = BLOCKS[BLOCKS.len() - 1];
 const IN_A_BLOCK_CYCLES: f64 = 1.25;
 const LEAST_CYCLES: usize = 4;
 /// Of the range of the samples around their trend: how far above and below its middle a cycle goes.
-const HALF_CYCLE: f64 = 0.2;
+const HALF_CYCLE: f64 = 0.3;
 /// Least rise that matters: bytes, share of the level, and times the scatter.
 const LEAST_BYTES: f64 = 512.0 * 1024.0;
 const LEAST_SHARE: f64 = 0.005;
@@ -260,7 +260,7 @@ impl Minima {
         let of = |points: &[(f64, f64)]| slope(points, rise(points).deviation).unwrap_or_default();
         let (early, late) = (of(&self.points[..count.div_ceil(2)]), of(&self.points[count / 2..]));
         let last = if count < FINE { late } else { of(&self.points[count - count / 3..]) };
-let is_slow = |end: Slope| end.middle < RISES_ON * self.slope.middle && end.high < self.slope.middle;
+        let is_slow = |end: Slope| end.middle < RISES_ON * self.slope.middle && end.high < self.slope.middle;
         is_slow(late) || is_slow(last) || late.high < CURVED * early.low
     }
 

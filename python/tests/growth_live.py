@@ -136,7 +136,7 @@ class Run:
 
     def growth(self, dumps):
         code, text = self.ask("growth", *dumps)
-        first = text.partition("[1] ")[2].partition("[2] ")[0]
+        first = text.partition("\ngrowth 1 ")[2].partition("\ngrowth 2 ")[0]
         if not self.leaks:
             return ["growth has found the session"] if "Session" in first else []
         wrong = ["growth ended with exit code %d" % code] if code else []

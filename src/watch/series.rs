@@ -124,7 +124,7 @@ impl Series {
         }
         if !verdict.envelope.is_empty() {
             let points = verdict.envelope.clone();
-            let label = if self.captures.is_empty() { "what stays" } else { "what stays, but of dumps" };
+            let label = if self.captures.is_empty() { "what stays" } else { "what stays, dumps left out" };
             lines.push(Line { label: label.to_owned(), points, stroke: Stroke::Trend });
         }
         let mut panels = vec![Panel { label: "memory".to_owned(), unit: Unit::Bytes, series: lines }];

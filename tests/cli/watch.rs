@@ -90,3 +90,11 @@ fn a_command_is_watched_until_it_ends() {
     let ran = workshop.run(&["watch", "--", "./not-there"]);
     assert_eq!((ran.code, ran.stderr.contains("cannot read `./not-there`")), (2, true), "{}", ran.stderr);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_ends_with_the_time() {
+    let ran = Workshop::new().run(&["watch", "--interval", "20ms", "--for", "200ms", "--", "sleep", "1000"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("the command: signal: 15 (SIGTERM)"), "{}", ran.stdout);
+}

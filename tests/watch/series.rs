@@ -57,7 +57,7 @@ fn the_plot_has_the_memory_what_stays_of_it_and_the_captures() {
     assert!(plot.title.starts_with("Growth of "), "{}", plot.title);
     assert_eq!(plot.subtitle, "python app.py");
     let names: Vec<&str> = plot.panels[0].series.iter().map(|line| line.label.as_str()).collect();
-    assert_eq!(names, ["resident", "what stays"]);
+    assert_eq!(names, ["resident", "what stays, dumps left out"]);
     assert_eq!(plot.panels[0].series[0].points[10], (10.0, (110 * MIB) as f64));
     assert_eq!((plot.marks[0].at, plot.marks[0].label.as_str()), (50.5, "dump 1"));
     let svg = retainers::present::plot::write(&plot).unwrap();

@@ -31,8 +31,6 @@ const JUDGE_SHARE: f64 = 0.02;
 
 /// Watches as asked.
 pub(super) fn watch(asked: &WatchArguments, directory: &Path) -> Result<Watched> {
-    // before any thread is started, so that all of them leave the signals to us
-    let signals = Signals::new()?;
     let mut command = match asked.command.split_first() {
         Some((program, arguments)) => {
             let failed = |cause| Error::Open { path: program.into(), cause };
@@ -40,6 +38,9 @@ pub(super) fn watch(asked: &WatchArguments, directory: &Path) -> Result<Watched>
         }
         None => None,
     };
+    // after the command, which would inherit that they are blocked; before any thread, so that all leave them to us. A
+    // debugger that takes a dump inherits it, and so Ctrl-C does not tear it off
+    let signals = Signals::new()?;
     let pid = command.as_ref().map_or_else(
         || asked.target.as_deref().and_then(|pid| pid.parse().ok()),
         |child| i32::try_from(child.id()).ok(),
@@ -159,6 +160,7 @@ impl Watch {
     fn collect(&mut self, wait: bool) {
         let Self { dumps, clock, .. } = self;
         let Some((capture, words)) = dumps.finished(|| clock.now(), wait) else { return };
+        let words = words.replace('\n', "; ");
         self.live.tell(&words);
         match capture {
             Some(capture) => self.series.captures.push(capture),

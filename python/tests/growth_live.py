@@ -30,7 +30,7 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVER = os.path.join(HERE, "growth_server.py")
 #: What the first entry of the growth must say.
-CHAIN = ["Session", "__main__", "settings_changed", "receivers", "session"]
+CHAIN = ["Session", "__main__", "settings_changed", "receivers", "cell_contents"]
 #: Requests a second, and requests before each dump of a short run.
 RATE, SHORT = 20, 60
 PAGES = 200

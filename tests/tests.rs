@@ -15,3 +15,4 @@ mod graph;
 mod layers;
 mod present;
 mod redact;
+mod watch;

@@ -46,6 +46,8 @@ impl ProcessMemory {
         if heap.damage.cut_off.is_some() {
             return None;
         }
+        // nothing is added up where there is nothing to compare it with
+        Self::of(&heap.about, 0)?;
         let graph = &heap.graph;
         let live = graph.objects().fold(0u64, |sum, object| {
             sum.saturating_add(graph.shallow_size(object)).saturating_add(graph.external_size(object))

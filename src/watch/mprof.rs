@@ -140,8 +140,9 @@ fn bytes(mebibytes: f64) -> std::result::Result<u64, String> {
         return Err("memory is negative".to_owned());
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "neither negative nor too large")]
-    let bytes = (mebibytes * MIB).round() as u64;
-    Ok(bytes)
+    let kibibytes = (mebibytes * 1024.0).round() as u64;
+    // what is written has six decimals, which are not quite a byte
+    Ok(kibibytes * 1024)
 }
 
 fn whole(count: f64) -> std::result::Result<u32, String> {

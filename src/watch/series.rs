@@ -65,27 +65,34 @@ impl Series {
 
     /// Judges the memory without what captures did to it.
     pub fn verdict(&self) -> Verdict {
-        judge(&self.without_captures())
+        let first = judge(&self.without_captures(0.0));
+        if self.captures.is_empty() {
+            return first;
+        }
+        // what it grew during a capture is its own
+        let rate = first.slope.map_or(0.0, |slope| slope.middle.max(0.0));
+        judge(&self.without_captures(rate))
     }
 
-    /// Seconds since the start and bytes, without the moments of captures and the step that each left behind.
-    pub fn without_captures(&self) -> Vec<(f64, f64)> {
+    /// Seconds since the start and bytes, without the moments of captures and the step that each left behind: what it grew
+    /// then beyond so many bytes a second.
+    pub fn without_captures(&self, rate: f64) -> Vec<(f64, f64)> {
+        let start = self.start();
         let mut points: Vec<(f64, f64)> =
-            self.samples.iter().map(|sample| (sample.at, number(sample.total()))).collect();
+            self.samples.iter().map(|sample| (sample.at - start, number(sample.total()))).collect();
         for capture in &self.captures {
-            points.retain(|point| point.0 < capture.from || point.0 > capture.to);
-            let border = points.partition_point(|point| point.0 < capture.from);
+            let (from, to) = (capture.from - start, capture.to - start);
+            points.retain(|point| point.0 < from || point.0 > to);
+            let border = points.partition_point(|point| point.0 < from);
             let (before, after) = points.split_at_mut(border);
+            let (Some(last), Some(next)) = (before.last(), after.first()) else { continue };
+            let own = rate * (next.0 - last.0);
             let highest = before.iter().rev().take(AROUND).map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
             let lowest = after.iter().take(AROUND).map(|point| point.1).fold(f64::INFINITY, f64::min);
-            let step = lowest - highest;
             // only a step that no noise around it explains is the capture's
-            if step.is_finite() && step > 0.0 {
-                after.iter_mut().for_each(|point| point.1 -= step.min(LEFT_BY_CAPTURE));
-            }
+            let step = (lowest - highest - own).clamp(0.0, LEFT_BY_CAPTURE);
+            after.iter_mut().for_each(|point| point.1 -= step);
         }
-        let start = self.start();
-        points.iter_mut().for_each(|point| point.0 -= start);
         points
     }
 
@@ -117,7 +124,8 @@ impl Series {
         }
         if !verdict.envelope.is_empty() {
             let points = verdict.envelope.clone();
-            lines.push(Line { label: "what stays".to_owned(), points, stroke: Stroke::Trend });
+            let label = if self.captures.is_empty() { "what stays" } else { "what stays, but of dumps" };
+            lines.push(Line { label: label.to_owned(), points, stroke: Stroke::Trend });
         }
         let mut panels = vec![Panel { label: "memory".to_owned(), unit: Unit::Bytes, series: lines }];
         if with_children {

@@ -13,7 +13,7 @@
 //!
 //! Time is O(n) in the samples.
 
-use super::trend::{Slope, median, rise, slope};
+use super::trend::{Slope, median, quantile, rise, slope};
 use crate::counts::{bytes_text, signed};
 
 /// What became of the memory.
@@ -64,10 +64,13 @@ fn rate_words(slope: Slope) -> String {
     format!("growth of {middle:.1} {}/h (95 % confidence {low:.1}–{high:.1})", UNITS[unit])
 }
 
-/// `45 s`, `12 min`, `3.5 h`.
+/// `45 s`, `2 min 30 s`, `12 min`, `3.5 h`.
 pub fn duration_text(seconds: f64) -> String {
     match seconds {
         ..120.0 => format!("{seconds:.0} s"),
+        ..595.0 if seconds.round() % 60.0 >= 1.0 => {
+            format!("{:.0} min {:.0} s", (seconds.round() / 60.0).floor(), seconds.round() % 60.0)
+        }
         ..7_200.0 => format!("{:.0} min", seconds / 60.0),
         ..172_800.0 => format!("{:.1} h", seconds / 3_600.0),
         _ => format!("{:.1} days", seconds / 86_400.0),
@@ -82,6 +85,12 @@ const LEAST_SECONDS: f64 = 30.0;
 /// Numbers of blocks that are tried, in this order; samples that a block has at least.
 const BLOCKS: [usize; 5] = [24, 20, 16, 12, 8];
 const IN_A_BLOCK: usize = 2;
+const COARSEST: usize = BLOCKS[BLOCKS.len() - 1];
+/// Cycles of garbage that a block must hold, so that a collection falls into each.
+const IN_A_BLOCK_CYCLES: f64 = 1.25;
+const LEAST_CYCLES: usize = 4;
+/// Of the range of the samples around their trend: how far above and below its middle a cycle goes.
+const HALF_CYCLE: f64 = 0.3;
 /// Least rise that matters: bytes, share of the level, and times the scatter.
 const LEAST_BYTES: f64 = 512.0 * 1024.0;
 const LEAST_SHARE: f64 = 0.005;
@@ -100,7 +109,8 @@ const FINE: usize = 16;
 /// What must be left of the rise without its largest jump, and without its two largest.
 const WITHOUT_JUMPS: [f64; 2] = [0.4, 0.25];
 
-/// Judges samples, seconds and bytes each, in the order of time. Captures are not judged: [`without_captures`].
+/// Judges samples, seconds and bytes each, in the order of time. What captures did must be taken out before:
+/// [`super::series::Series::without_captures`].
 pub fn judge(samples: &[(f64, f64)]) -> Verdict {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return too_short(0, 0.0) };
     let span = last.0 - first.0;
@@ -110,7 +120,11 @@ pub fn judge(samples: &[(f64, f64)]) -> Verdict {
     let start = first.0 + WARM_UP * span;
     let kept = &samples[samples.partition_point(|sample| sample.0 < start)..];
     let mut best: Option<Minima> = None;
-    for blocks in BLOCKS.into_iter().filter(|blocks| blocks * IN_A_BLOCK <= kept.len()) {
+    let cycles = cycles(kept);
+    // two or three falls are no garbage that comes and goes, but a bend or a step
+    let most = if cycles < LEAST_CYCLES { f64::INFINITY } else { cycles as f64 / IN_A_BLOCK_CYCLES };
+    let fits = |blocks: &usize| blocks * IN_A_BLOCK <= kept.len() && (*blocks as f64 <= most || *blocks == COARSEST);
+    for blocks in BLOCKS.into_iter().filter(fits) {
         let Some(found) = Minima::new(envelope(kept, blocks)) else { continue };
         if best.as_ref().is_none_or(|best| found.falls() < best.falls()) {
             best = Some(found);
@@ -139,6 +153,24 @@ fn envelope(samples: &[(f64, f64)], blocks: usize) -> Vec<(f64, f64)> {
     samples.chunk_by(|left, right| block(left) == block(right)).filter_map(least).collect()
 }
 
+/// How often samples fall from high to low around the line through their ends: collections of garbage, where there are any.
+fn cycles(samples: &[(f64, f64)]) -> usize {
+    let ends = envelope(samples, COARSEST);
+    let pace = slope(&ends, 0.0).map_or(0.0, |slope| slope.middle);
+    let around: Vec<f64> = samples.iter().map(|sample| sample.1 - pace * sample.0).collect();
+    let (low, high) = (quantile(&around, 0.05), quantile(&around, 0.95));
+    let (lower, upper) = (f64::midpoint(low, high), HALF_CYCLE * (high - low));
+    let (lower, upper) = (lower - upper, lower + upper);
+    let (mut is_high, mut falls) = (false, 0);
+    for value in around {
+        if is_high && value < lower {
+            falls += 1;
+        }
+        is_high = value > upper || is_high && value >= lower;
+    }
+    falls
+}
+
 /// The lower envelope and what is known of it.
 struct Minima {
     points: Vec<(f64, f64)>,
@@ -152,7 +184,7 @@ struct Minima {
 
 impl Minima {
     fn new(points: Vec<(f64, f64)>) -> Option<Self> {
-        if points.len() < BLOCKS[BLOCKS.len() - 1] - 1 {
+        if points.len() < COARSEST - 1 {
             return None;
         }
         let risen = rise(&points);
@@ -228,7 +260,8 @@ impl Minima {
         let of = |points: &[(f64, f64)]| slope(points, rise(points).deviation).unwrap_or_default();
         let (early, late) = (of(&self.points[..count.div_ceil(2)]), of(&self.points[count / 2..]));
         let last = if count < FINE { late } else { of(&self.points[count - count / 3..]) };
-        late.middle.min(last.middle) < RISES_ON * self.slope.middle || late.high < CURVED * early.low
+        let is_slow = |end: Slope| end.middle < RISES_ON * self.slope.middle && end.high < self.slope.middle;
+        is_slow(late) || is_slow(last) || late.high < CURVED * early.low
     }
 
     /// What is left of the rise without its largest jump, and without its two largest.

@@ -2,6 +2,7 @@
 
 mod growth;
 mod index;
+mod watch;
 
 use crate::support::command::Workshop;
 use crate::support::heap::dump;

@@ -17,9 +17,10 @@ const SIDE_BY_SIDE: usize = 5;
 const SITES_SHOWN: usize = 10;
 
 impl Growth {
-    /// Whether anything has more objects than in the first dump.
+    /// Whether anything that roots reach has more objects than in the first dump, or much larger ones.
     pub fn has_grown(&self) -> bool {
-        !self.ways.is_empty() || self.groups.iter().any(|group| group.more_objects() > 0)
+        let is_held = |group: &Trend| group.more_objects() > 0 && group.more_bytes() > 0;
+        !self.ways.is_empty() || self.groups.iter().any(is_held)
     }
 
     /// The answer as text, pictures, a plot and data; the first `limit` ways, and as many rows of tables times two.
@@ -198,6 +199,9 @@ impl Growth {
 
     fn tables(&self, limit: usize) -> Vec<Block> {
         let mut blocks = Vec::new();
+        if !self.has_grown() {
+            return blocks;
+        }
         if self.by != By::Site {
             blocks.extend(self.table(&self.groups, self.by.word(), limit));
         }
@@ -242,8 +246,22 @@ impl Growth {
         blocks
     }
 
+    /// More objects that no root reaches.
+    fn garbage(&self) -> Option<String> {
+        let unreached = |dump: &DumpFacts| dump.objects.saturating_sub(dump.reachable.objects);
+        let (first, last) = (unreached(self.dumps.first()?), unreached(self.dumps.last()?));
+        (last > first).then(|| {
+            format!(
+                "objects that no root reaches: {} in the first dump, {} in the last; garbage that is not collected yet, or \
+                 held by native code",
+                grouped(first),
+                grouped(last)
+            )
+        })
+    }
+
     fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = self.garbage().into_iter().collect();
         let name = |number: usize| format!("dump {} ({})", number + 1, self.dumps[number].about.file);
         for (number, dump) in self.dumps.iter().enumerate() {
             if let Kinship::Other(reason) = &dump.kinship {
@@ -257,12 +275,12 @@ impl Growth {
                 notes.push(format!("{} and {} are one and the same dump", name(earlier), name(number)));
             }
             for fact in &dump.damage {
-                let consequence = if number + 1 == self.dumps.len() {
-                    "what it lacks does not show as growth"
-                } else {
-                    "what it lacks may show as growth"
+                let consequence = match number + 1 == self.dumps.len() {
+                    _ if !dump.is_incomplete => "",
+                    true => "; what it lacks does not show as growth",
+                    false => "; what it lacks may show as growth",
                 };
-                notes.push(format!("{}: {fact}; {consequence}", name(number)));
+                notes.push(format!("{}: {fact}{consequence}", name(number)));
             }
         }
         let sum = |pick: fn(&super::series::Matched) -> u64| {

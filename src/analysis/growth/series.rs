@@ -30,6 +30,8 @@ pub struct DumpFacts {
     pub matched: Option<Matched>,
     /// What was wrong with it, in words.
     pub damage: Vec<String>,
+    /// Whether it lacks objects or references for that.
+    pub is_incomplete: bool,
 }
 
 /// How the objects of a dump compare with those of the last.
@@ -70,6 +72,10 @@ impl DumpFacts {
                 used_again: matching.used_again,
             }),
             damage: heap.damage.facts(),
+            is_incomplete: heap.damage.cut_off.is_some()
+                || heap.damage.broken_records > 0
+                || heap.damage.dangling_references > 0
+                || heap.damage.dangling_roots > 0,
         }
     }
 

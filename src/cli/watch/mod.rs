@@ -107,13 +107,14 @@ pub fn run(asked: &WatchArguments) -> Result<ExitCode> {
         Some(file) => (read(Path::new(file))?, asked.output.as_deref()),
         None => {
             let directory = asked.output.as_deref().unwrap_or(Path::new("."));
-            files::make_directory(directory)?;
+            files::make_directory(directory)?; // before hours of watching
             (watch(asked, directory)?, Some(directory))
         }
     };
     let verdict = watched.series.verdict();
     let mut report = report(&watched, &verdict);
     if let Some(directory) = directory {
+        files::make_directory(directory)?;
         if file.is_none() {
             let path = directory.join(format!("{}.dat", watched.name));
             files::write_whole(&path, |out| out.write_all(mprof::write(&watched.series).as_bytes()))?;

@@ -82,7 +82,7 @@ impl ProcessMemory {
     pub fn verdict(&self) -> Option<String> {
         let place = self.place();
         let part = share_text(self.live, self.process);
-        let cause = cause(place, self.unused_in_arenas())?;
+        let cause = cause(place, self.unexplained(), self.unused_in_arenas())?;
         Some(format!(
             "this is hardly a leak of objects: the process has {}, all objects together {} ({part}). {cause}",
             bytes_text(self.process),
@@ -113,7 +113,7 @@ pub fn change_verdict(first: &ProcessMemory, last: &ProcessMemory) -> Option<Str
     let live = last.live.saturating_sub(first.live);
     let unused =
         first.arenas.and(last.arenas).map(|_| last.unused_in_arenas().saturating_sub(first.unused_in_arenas()));
-    let cause = cause(place(more, live, unused), unused.unwrap_or(0))?;
+    let cause = cause(place(more, live, unused), more.saturating_sub(live), unused.unwrap_or(0))?;
     Some(format!(
         "hardly a leak of objects: from the first dump to the last the process grew by {}, all objects together by {}. \
          {cause}",
@@ -134,7 +134,8 @@ fn place(process: u64, live: u64, unused_in_arenas: Option<u64>) -> Place {
     }
 }
 
-fn cause(place: Place, unused_in_arenas: u64) -> Option<String> {
+/// What the bytes are that no object explains, of which some are blocks of arenas that are not in use.
+fn cause(place: Place, unexplained: u64, unused_in_arenas: u64) -> Option<String> {
     match place {
         Place::Objects => None,
         Place::Arenas => Some(format!(
@@ -142,11 +143,19 @@ fn cause(place: Place, unused_in_arenas: u64) -> Option<String> {
              them keep the arenas (fragmentation)",
             bytes_text(unused_in_arenas)
         )),
-        Place::Native => Some(
-            "The rest is neither in objects nor in the interpreter's arenas: the C library's allocator keeps what was freed \
-             (try MALLOC_ARENA_MAX=2, or malloc_trim), or native code of an extension has it (memray --native tells which)"
-                .to_owned(),
-        ),
+        Place::Native => {
+            let native = bytes_text(unexplained.saturating_sub(unused_in_arenas));
+            let in_arenas = if unused_in_arenas >= WORTH_TELLING {
+                format!("; {} more are free blocks in its arenas", bytes_text(unused_in_arenas))
+            } else {
+                String::new()
+            };
+            Some(format!(
+                "{native} are neither in objects nor in the interpreter's arenas: the C library's allocator keeps what was \
+                 freed (try MALLOC_ARENA_MAX=2, or malloc_trim), or native code of an extension has it (memray --native tells \
+                 which){in_arenas}"
+            ))
+        }
         Place::Elsewhere => Some(
             "The rest is fragmentation of an allocator, or native memory of an extension; the dump does not tell of arenas"
                 .to_owned(),

@@ -29,7 +29,7 @@ from .explain import find_binary
 
 __all__ = ["Grown", "GrowthError", "NoGrowth", "assert_no_growth"]
 
-#: Types that are asked about at most, those that grew most first.
+#: Types that are asked about at most where none is named, those that grew most first.
 MOST_TYPES = 200
 #: Types that a message shows with their chains.
 SHOWN = 5
@@ -90,9 +90,9 @@ class NoGrowth:
     """What `assert_no_growth` returns."""
 
     def __init__(self, types, allow, allow_ways, warmup, repeat, keep, binary, timeout):
-        self.types = [agent.type_name(asked) if isinstance(asked, type) else asked for asked in types]
+        self.types = [_name_of(asked) for asked in types]
         allow = {"*": allow} if type(allow) is int else dict(allow)
-        self.allow = {agent.type_name(asked) if isinstance(asked, type) else asked: number for asked, number in allow.items()}
+        self.allow = {_name_of(asked): number for asked, number in allow.items()}
         self.allow_ways = [allow_ways] if type(allow_ways) is str else list(allow_ways)
         for asked in self.types + list(self.allow) + self.allow_ways:
             if type(asked) is not str:
@@ -181,21 +181,21 @@ class NoGrowth:
     # -- what grew ---------------------------------------------------------------------------------------------------
 
     def _grown_types(self):
-        """`(name, limit)` of the types to ask about: those that have more objects now, and those that cannot be counted here."""
+        """`(name, limit)` of the types to ask about: that have more objects now, or that cannot be counted here."""
         (before, frozen), now = self.before, _counts()
+        more = {name: count - before.get(name, 0) for name, count in now.items()}
+        uncounted = set()
         if not self.types:
-            grown = [name for name, count in now.items() if count > before.get(name, 0) and _is_programs(name)]
+            asked = [name for name in more if more[name] > 0 and _is_programs(name)]
         else:
             uncounted = _matching(self.types, before, now)
-            # what was frozen meanwhile is in no list of the collector's
-            is_counted = frozen == gc.get_freeze_count()
-            grown = [name for name in set(now).union(uncounted) if _is_asked(self.types, name)
-                     and (name in uncounted or not is_counted or now[name] > before.get(name, 0))]
-        rules = [(name, self._limit(name)) for name in grown]
-        more = {name: now.get(name, 0) - before.get(name, 0) for name in grown}
-        rules = [(name, limit) for name, limit in rules if more[name] > limit or self.types and name not in now]
-        rules.sort(key=lambda rule: (-more[rule[0]], rule[0]))
-        return rules[:MOST_TYPES]
+            if frozen != gc.get_freeze_count():
+                uncounted.update(now)  # what was frozen meanwhile is in no list of the collector's
+            asked = [name for name in uncounted.union(now) if _is_asked(self.types, name)]
+        rules = [(name, self._limit(name)) for name in asked]
+        rules = [(name, limit) for name, limit in rules if name in uncounted or more[name] > limit]
+        rules.sort(key=lambda rule: (-more.get(rule[0], 0), rule[0]))
+        return rules if self.types else rules[:MOST_TYPES]
 
     def _limit(self, name):
         # not `default=0`: the interpreter would make a tuple of that word, and keep it
@@ -313,6 +313,10 @@ def _classes():
                 found[id(one)] = one
                 waiting.append(one)
     return found.values()
+
+
+def _name_of(asked):
+    return agent.type_name(asked) if isinstance(asked, type) else asked
 
 
 def _is_asked(asked, name):
@@ -433,7 +437,8 @@ def _hints(rule, caller):
     for violation in rule["violations"]:
         root = violation["chain"]["root"] if violation["chain"] else None
         if root and root["kind"] == "frame" and caller and root["name"].partition(" in ")[0] == caller:
-            return ["     a variable of %s itself: what the block leaves there counts; `del` it, or do the work in a function" % caller]
+            return ["     a variable of %s itself: what the block leaves there counts; `del` it, or do the work in a "
+                    "function" % caller]
     return []
 
 

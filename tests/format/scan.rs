@@ -105,6 +105,32 @@ fn a_string_ends_on_its_line() {
     assert_eq!(scanner.string().unwrap_err().offset, 4);
 }
 
+/// Many digits are looked at together, unless the text begins or ends nearby.
+#[test]
+fn whole_numbers_of_any_length_are_read_wherever_they_stand() {
+    for digits in (1..=20).map(|count| &"98765432109876543210"[..count]) {
+        for (before, after) in [(0, 0), (0, 20), (3, 20), (15, 20), (16, 1), (20, 20)] {
+            for end in ["", ",", "]", "}", " ", "\n", "/", ":"] {
+                let text = [&"7".repeat(before), digits, end, &" ".repeat(after)].concat();
+                let mut scanner = Scanner::new(text.as_bytes(), before);
+                let number = scanner.number().unwrap();
+                match digits.parse() {
+                    Ok(whole) => assert_eq!(number, Number::Unsigned(whole), "{text:?}"),
+                    Err(_) => assert!(matches!(number, Number::Float(_)), "{text:?}"),
+                }
+                assert_eq!(scanner.position(), before + digits.len(), "{text:?}");
+            }
+            for end in [".5", "e3", "E+2"] {
+                let text = [&"7".repeat(before), digits, end, &" ".repeat(after)].concat();
+                let mut scanner = Scanner::new(text.as_bytes(), before);
+                let expected = [digits, end].concat().parse().unwrap();
+                assert_eq!(scanner.number().unwrap(), Number::Float(expected), "{text:?}");
+                assert_eq!(scanner.position(), before + digits.len() + end.len(), "{text:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn numbers_that_json_lacks_are_taken() {
     for (text, expected) in [("NaN", None), ("Infinity", Some(f64::INFINITY)), ("1e3", Some(1000.0))] {

@@ -265,7 +265,7 @@ fn by_site(heap: &Heap) -> Grouping {
 
 /// Objects whose records are read to see whether a dump records something at all, evenly over the dump: what was allocated
 /// before allocations were traced has no site.
-const PROBED: usize = 4_000;
+const PROBED: usize = 1_000;
 /// Objects whose records are read in parallel before what they say is taken in.
 const READ_AT_ONCE: usize = 1 << 16;
 

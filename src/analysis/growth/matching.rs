@@ -35,6 +35,9 @@ const MANY_REFERRERS: usize = 64;
 /// References of an object that are looked at to find one that it had before.
 const LOOKED_AT: usize = 256;
 
+/// Objects that are looked at by one thread at a time.
+const PIECE: usize = 1 << 14;
+
 /// What became of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -47,20 +50,28 @@ enum Verdict {
 pub fn match_objects(earlier: &HeapGraph, later: &HeapGraph) -> Matching {
     let candidates = candidates(earlier, later);
     let pair = Pair { earlier, later, candidates: &candidates, is_type: type_of_types(later) };
-    let judged: Vec<(u32, Option<Verdict>)> = (0..candidates.len())
-        .into_par_iter()
-        .with_min_len(1 << 12)
-        .map(|row| match candidates[row] {
-            NOT_THERE => (NOT_THERE, None),
-            old => match pair.verdict(ObjectId::at(row), ObjectId(old)) {
-                Verdict::UsedAgain => (NOT_THERE, Some(Verdict::UsedAgain)),
-                verdict => (old, Some(verdict)),
-            },
-        })
-        .collect();
-    let count = |wanted| judged.iter().filter(|(_, verdict)| *verdict == Some(wanted)).count() as u64;
-    let (unsure, used_again) = (count(Verdict::Unsure), count(Verdict::UsedAgain));
-    Matching { rows: judged.into_iter().map(|(row, _)| row).collect(), unsure, used_again }
+    let mut rows = vec![NOT_THERE; candidates.len()];
+    let judge = |(piece, rows): (usize, &mut [u32])| {
+        let (mut unsure, mut used_again) = (0, 0);
+        for (place, row) in rows.iter_mut().enumerate() {
+            let object = piece * PIECE + place;
+            let old = candidates[object];
+            if old == NOT_THERE {
+                continue;
+            }
+            match pair.verdict(ObjectId::at(object), ObjectId(old)) {
+                Verdict::UsedAgain => used_again += 1,
+                verdict => {
+                    *row = old;
+                    unsure += u64::from(verdict == Verdict::Unsure);
+                }
+            }
+        }
+        (unsure, used_again)
+    };
+    let add = |one: (u64, u64), other: (u64, u64)| (one.0 + other.0, one.1 + other.1);
+    let (unsure, used_again) = rows.par_chunks_mut(PIECE).enumerate().map(judge).reduce(|| (0, 0), add);
+    Matching { rows, unsure, used_again }
 }
 
 impl Matching {
@@ -82,7 +93,6 @@ impl Matching {
 
 /// For each object of `later`, what is at its address in `earlier`, if that is of the same type.
 fn candidates(earlier: &HeapGraph, later: &HeapGraph) -> Vec<u32> {
-    const PIECE: usize = 1 << 14;
     let addresses: Vec<u64> = earlier.objects().map(|object| earlier.address(object)).collect();
     let index = AddressIndex::new(&addresses);
     drop(addresses);

@@ -112,17 +112,9 @@ pub struct Question {
     /// The object with this address, decimal or hexadecimal
     #[arg(long = "id", value_name = "ADDRESS")]
     pub ids: Vec<String>,
-    /// Only these roots, in one search: kinds (`module`, `frame`, …, `all`), or `KIND:NAME` with globs
-    ///
-    /// Without this, modules are asked first; what no module leads to is searched from thread frames, and what is left
-    /// from all other roots.
-    #[arg(long, value_name = "KINDS")]
-    pub roots: Vec<String>,
-    /// Do not follow references that match OWNER.NAME, such as `sys.modules` or `*.__globals__`
-    ///
-    /// OWNER is a type (qualified or bare) or a module's name, NAME an attribute; both may have `*` and `?`.
-    #[arg(long, value_name = "OWNER.NAME")]
-    pub exclude: Vec<String>,
+    /// How chains are searched.
+    #[command(flatten)]
+    pub search: SearchArguments,
     /// What if this reference went? An expression as answers print it, such as `app.cache.items`, or OWNER.NAME
     ///
     /// Says what that frees, and shows what still holds the rest. `[…]` or `[*]` stands for all items.
@@ -131,9 +123,6 @@ pub struct Question {
     /// Do not compute retained sizes: faster on a large dump
     #[arg(long)]
     pub no_retained: bool,
-    /// A file with further known holders, one a line: `selector | what it is | what releases it`
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub holders: Option<PathBuf>,
     /// Show every hop: no folding of dictionaries, tuples and cells
     #[arg(long)]
     pub raw: bool,
@@ -152,6 +141,25 @@ pub struct Question {
     /// What all questions understand.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// How chains are searched.
+#[derive(Debug, Default, Args)]
+pub struct SearchArguments {
+    /// Only these roots, in one search: kinds (`module`, `frame`, …, `all`), or `KIND:NAME` with globs
+    ///
+    /// Without this, modules are asked first; what no module leads to is searched from thread frames, and what is left
+    /// from all other roots.
+    #[arg(long, value_name = "KINDS")]
+    pub roots: Vec<String>,
+    /// Do not follow references that match OWNER.NAME, such as `sys.modules` or `*.__globals__`
+    ///
+    /// OWNER is a type (qualified or bare) or a module's name, NAME an attribute; both may have `*` and `?`.
+    #[arg(long, value_name = "OWNER.NAME")]
+    pub exclude: Vec<String>,
+    /// A file with further known holders, one a line: `selector | what it is | what releases it`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub holders: Option<PathBuf>,
 }
 
 /// What all questions understand.
@@ -230,15 +238,9 @@ pub struct GrowthArguments {
     /// What makes a row of the table
     #[arg(long, value_enum, default_value_t = By::Type)]
     pub by: By,
-    /// Only these roots: kinds (`module`, `frame`, …, `all`), or `KIND:NAME` with globs
-    #[arg(long, value_name = "KINDS")]
-    pub roots: Vec<String>,
-    /// Do not follow references that match OWNER.NAME
-    #[arg(long, value_name = "OWNER.NAME")]
-    pub exclude: Vec<String>,
-    /// A file with further known holders
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub holders: Option<PathBuf>,
+    /// How chains are searched.
+    #[command(flatten)]
+    pub search: SearchArguments,
     /// Ways shown that grew; 0 for all
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub limit: usize,
@@ -281,15 +283,9 @@ pub struct CheckArguments {
     /// What is held in the way of this fingerprint is meant to be, and does not count
     #[arg(long, value_name = "FINGERPRINT")]
     pub allow: Vec<String>,
-    /// Only these roots: kinds (`module`, `frame`, …, `all`), or `KIND:NAME` with globs
-    #[arg(long, value_name = "KINDS")]
-    pub roots: Vec<String>,
-    /// Do not follow references that match OWNER.NAME
-    #[arg(long, value_name = "OWNER.NAME")]
-    pub exclude: Vec<String>,
-    /// A file with further known holders
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub holders: Option<PathBuf>,
+    /// How chains are searched.
+    #[command(flatten)]
+    pub search: SearchArguments,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::args::CheckArguments;
-use super::{answer_options, checked_heap, draw_whole_pictures, files, in_pool, print_report, tell_written};
+use super::output::{draw_whole_pictures, print_report, tell_written};
+use super::{answer_options, checked_heap, files, in_pool};
 use crate::analysis::check::{Baseline, Rule, Rules, check};
 use crate::error::{Error, Result};
 use crate::present::{github, junit, sarif};
@@ -14,7 +15,7 @@ use crate::report::Report;
 /// Checks, prints and writes. 0 when all rules hold, 1 when one is violated.
 pub fn run(asked: &CheckArguments) -> Result<ExitCode> {
     let rules = rules(asked)?;
-    let options = answer_options(&asked.roots, &asked.exclude, asked.holders.as_deref())?;
+    let options = answer_options(&asked.search)?;
     let (report, holds, progress) = in_pool(&asked.common, |progress| {
         // its heap is gone before the next one comes
         let baseline = match &asked.baseline {

@@ -6,10 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::args::{Common, GrowthArguments};
-use super::{
-    answer_options, checked_heap, draw_plots, draw_whole_pictures, files, in_pool, print_report, summary_by,
-    tell_written,
-};
+use super::output::{draw_plots, draw_whole_pictures, print_report, tell_written};
+use super::{answer_options, checked_heap, files, in_pool, summary_by};
 use crate::analysis::growth::{GrowthOptions, by_time, growth};
 use crate::error::{Error, Result};
 use crate::format;
@@ -21,11 +19,8 @@ use crate::source::Source;
 
 /// Answers, prints and draws. 0 when something grew, 1 when nothing did.
 pub fn run(asked: &GrowthArguments) -> Result<ExitCode> {
-    let options = GrowthOptions {
-        chains: answer_options(&asked.roots, &asked.exclude, asked.holders.as_deref())?,
-        types: asked.types.clone(),
-        by: summary_by(asked.by),
-    };
+    let options =
+        GrowthOptions { chains: answer_options(&asked.search)?, types: asked.types.clone(), by: summary_by(asked.by) };
     let dumps = in_order(&asked.dumps, &asked.common)?;
     let limit = if asked.limit == 0 { usize::MAX } else { asked.limit };
     let (report, has_grown, progress) = compare(&dumps, &options, limit, &asked.common)?;

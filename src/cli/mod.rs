@@ -2,29 +2,29 @@
 
 pub mod args;
 mod bar;
+mod capture;
 mod check;
 mod files;
 mod growth;
 mod memory;
+mod output;
 mod place;
 pub mod watch;
 
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, Parser};
-use rayon::prelude::*;
 
 use self::args::{
-    AgentArguments, Ask, CaptureArguments, Cli, Colour, Command, Common, CutArguments, Export, IndexArguments,
-    ObjectArguments, OutputFormat, RedactArguments, Renderer, SummaryArguments, SuspectsArguments, TreeArguments,
-    Whole,
+    Ask, Cli, Command, Common, CutArguments, Export, IndexArguments, ObjectArguments, OutputFormat, RedactArguments,
+    SearchArguments, SummaryArguments, SuspectsArguments, TreeArguments, Whole,
 };
 use self::bar::Bar;
 use self::memory::Need;
+use self::output::{draw_whole_pictures, present, print_bytes, print_report, tell_written};
 use self::place::IndexPlace;
 use crate::analysis::chains::{Detail, Options, chains};
 use crate::analysis::cut::{Cut, cut_answer};
@@ -41,17 +41,15 @@ use crate::analysis::retaining::Retaining;
 use crate::analysis::select::{Query, select};
 use crate::analysis::summary;
 use crate::analysis::suspects::suspects;
-use crate::capture;
-use crate::counts::{bytes_text, counted};
 use crate::error::{Error, Result};
 use crate::format::indexed;
 use crate::graph::Heap;
 use crate::graph::index::attempt;
 use crate::present::label::visible;
-use crate::present::{DRAWINGS, Drawing, icicle, json, plot, png, text};
+use crate::present::{icicle, text};
 use crate::progress::{Phase, Progress};
 use crate::redact::{self, Redaction};
-use crate::report::{Picture, Report};
+use crate::report::Report;
 use crate::sink::Sink;
 use crate::source::Source;
 
@@ -87,12 +85,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Tree(asked)) => run_tree(&asked),
         Some(Command::Object(asked)) => run_object(&asked),
         Some(Command::Index(asked)) => run_index(&asked),
-        Some(Command::Capture(asked)) => run_capture(asked),
+        Some(Command::Capture(asked)) => capture::run(asked),
         Some(Command::Growth(asked)) => growth::run(&asked),
         Some(Command::Check(asked)) => check::run(&asked),
         Some(Command::Watch(asked)) => watch::run(&asked),
         Some(Command::Redact(asked)) => run_redact(&asked),
-        Some(Command::Agent(asked)) => run_agent(&asked),
+        Some(Command::Agent(asked)) => capture::run_agent(&asked),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "retainers", &mut script);
@@ -107,22 +105,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-fn print_bytes(bytes: &[u8]) -> Result<ExitCode> {
-    io::stdout().lock().write_all(bytes).map_err(Error::Output)?;
-    Ok(ExitCode::SUCCESS)
-}
-
 fn run_ask(ask: &Ask) -> Result<ExitCode> {
     let Some(dump) = &ask.dump else {
         return Err(Error::Usage("name a heap dump: retainers DUMP --type NAME".to_owned()));
     };
-    let options = Options {
-        roots: root_choice(&ask.question.roots)?,
-        exclude: ask.question.exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?,
-        without: Vec::new(),
-        retained: !ask.question.no_retained,
-        holders: known_holders(ask.question.holders.as_deref())?,
-    };
+    let options = Options { retained: !ask.question.no_retained, ..answer_options(&ask.question.search)? };
     let query = Query { types: ask.question.types.clone(), ids: ask.question.ids.clone() };
     let is_overview = query.types.is_empty() && query.ids.is_empty();
     let need = Need::new(options.retained && !is_overview, true);
@@ -279,92 +266,6 @@ fn run_index(asked: &IndexArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_capture(asked: CaptureArguments) -> Result<ExitCode> {
-    let asks = !(asked.question.types.is_empty() && asked.question.ids.is_empty());
-    if asked.output.is_none() && !asks {
-        let wanted = "say where the dump goes (-o heap.jsonl.zst), or what to ask of it (--type NAME)";
-        return Err(Error::Usage(wanted.to_owned()));
-    }
-    if asks && asked.output.as_deref() == Some(Path::new("-")) {
-        return Err(Error::Usage("the dump and the answer cannot both go to standard output".to_owned()));
-    }
-    let request = capture::Request {
-        pid: asked.pid,
-        values: !asked.no_values,
-        fork: !asked.no_fork,
-        way: match asked.via {
-            args::Way::Auto => None,
-            args::Way::RemoteExec => Some(capture::Way::RemoteExecution),
-            args::Way::Gdb => Some(capture::Way::Debugger),
-        },
-        timeout: Duration::from_secs(asked.timeout),
-    };
-    let started = Instant::now();
-    let directory = asked
-        .output
-        .is_none()
-        .then(tempfile::tempdir)
-        .transpose()
-        .map_err(|cause| Error::Write { path: std::env::temp_dir(), cause })?;
-    let dump = match (&directory, &asked.output) {
-        (Some(directory), _) => directory.path().join("heap.jsonl.zst"),
-        (None, path) => path.clone().unwrap_or_default(),
-    };
-    let captured = capture_into(&dump, &request)?;
-    if !asked.question.common.quiet {
-        let place = asked.output.as_deref().map(Path::display);
-        anstream::eprintln!("{}", visible(&captured_words(&captured, place, started.elapsed())));
-        if let Some(zombie) = captured.zombie {
-            anstream::eprintln!(
-                "note: process {zombie}, which wrote the dump, has ended, but its parent has not noticed"
-            );
-        }
-    }
-    if !asks {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut question = asked.question;
-    question.common.no_index |= directory.is_some();
-    run_ask(&Ask { dump: Some(dump), output: asked.pictures, question })
-}
-
-/// Captures a process into a file, compressed as its name says.
-fn capture_into(path: &Path, request: &capture::Request) -> Result<capture::Captured> {
-    let fill = |out: &mut dyn Write| {
-        let mut sink = Sink::named(path, out).map_err(Error::Output)?;
-        let captured = capture::capture(request, &mut sink)?;
-        sink.finish().and_then(|out| out.flush()).map_err(Error::Output)?;
-        Ok(captured)
-    };
-    if path.as_os_str() == "-" {
-        return fill(&mut BufWriter::new(io::stdout().lock()));
-    }
-    files::write_whole_as(path, |out| {
-        fill(out).map_err(|error| match error {
-            Error::Output(cause) => Error::Write { path: path.to_owned(), cause },
-            other => other,
-        })
-    })
-}
-
-fn captured_words(captured: &capture::Captured, place: Option<std::path::Display<'_>>, took: Duration) -> String {
-    let [objects, references, _] = captured.counts;
-    let way = match captured.way {
-        capture::Way::RemoteExecution => "remote execution",
-        capture::Way::Debugger => "gdb",
-    };
-    let pause = captured.pause.map_or_else(String::new, |pause| format!("; it stood still for {pause:.0?}"));
-    let place = place.map_or_else(String::new, |place| format!(" into {place}"));
-    format!(
-        "captured {}, {} ({}) of {} by {way} in {:.1} s{place}{pause}",
-        counted(objects, "object"),
-        counted(references, "reference"),
-        bytes_text(captured.bytes),
-        captured.interpreter,
-        took.as_secs_f64()
-    )
-}
-
 fn run_redact(asked: &RedactArguments) -> Result<ExitCode> {
     let progress = Arc::new(Progress::default());
     let bar = Bar::watch(&progress, asked.quiet);
@@ -387,134 +288,6 @@ fn run_redact(asked: &RedactArguments) -> Result<ExitCode> {
         anstream::eprintln!("{}", visible(&facts.words()));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn run_agent(asked: &AgentArguments) -> Result<ExitCode> {
-    let bytes = if asked.native { capture::native_core() } else { capture::AGENT.as_bytes() };
-    if bytes.is_empty() {
-        return Err(Error::Usage("this build of retainers carries no native core; the agent does without".to_owned()));
-    }
-    match &asked.output {
-        Some(path) => files::write_whole(path, |out| out.write_all(bytes)).map(|()| ExitCode::SUCCESS),
-        None => print_bytes(bytes),
-    }
-}
-
-/// Writes the answer in the formats that were asked for.
-fn present(ask: &Ask, report: &Report, progress: &Arc<Progress>) -> Result<()> {
-    let wants = |format| ask.question.format.contains(&format);
-    let printed = if wants(OutputFormat::Text) {
-        print_text(report, ask.question.common.color)
-    } else if wants(OutputFormat::Json) {
-        let mut out = BufWriter::new(io::stdout().lock());
-        json::write(report, &mut out).and_then(|()| out.flush())
-    } else {
-        Ok(())
-    };
-    // whoever reads the answer may have had enough of it; the files are wanted all the same
-    printed
-        .or_else(|cause| if cause.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::Output(cause)) })?;
-    if ask.question.no_files {
-        return Ok(());
-    }
-    let bar = Bar::watch(progress, ask.question.common.quiet);
-    progress.start(Phase::Draw, report.pictures.len() as u64);
-    let written = write_files(ask, report, progress);
-    drop(bar);
-    tell_written(&written?, &ask.question.common);
-    Ok(())
-}
-
-fn print_text(report: &Report, colour: Colour) -> io::Result<()> {
-    let stdout = io::stdout().lock();
-    let choice = match colour {
-        Colour::Auto => anstream::AutoStream::choice(&stdout),
-        Colour::Always => anstream::ColorChoice::Always,
-        Colour::Never => anstream::ColorChoice::Never,
-    };
-    let layout = text::Layout {
-        width: stdout.is_terminal().then(terminal_width).flatten(),
-        colour: choice != anstream::ColorChoice::Never,
-    };
-    let mut out = BufWriter::new(stdout);
-    text::write(report, layout, &mut out).and_then(|()| out.flush())
-}
-
-fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
-}
-
-/// Writes the pictures, and the JSON when text took standard output. Returns what was written.
-fn write_files(ask: &Ask, report: &Report, progress: &Progress) -> Result<Vec<PathBuf>> {
-    let drawings: Vec<&Drawing> =
-        DRAWINGS.iter().filter(|drawing| ask.question.format.contains(&format_of(drawing))).collect();
-    let json_too =
-        ask.question.format.contains(&OutputFormat::Json) && ask.question.format.contains(&OutputFormat::Text);
-    if (report.pictures.is_empty() || drawings.is_empty()) && !json_too {
-        return Ok(Vec::new());
-    }
-    files::make_directory(&ask.output)?;
-    let mut written = Vec::new();
-    if json_too {
-        let path = ask.output.join("retainers.json");
-        files::write_whole(&path, |out| json::write(report, out))?;
-        written.push(path);
-    }
-    written.extend(draw_pictures(report, &drawings, &ask.output, progress, &|drawing, picture| {
-        draw(ask, drawing, picture)
-    })?);
-    Ok(written)
-}
-
-/// Draws every picture in every way, side by side. Returns the files.
-fn draw_pictures(
-    report: &Report,
-    drawings: &[&Drawing],
-    directory: &Path,
-    progress: &Progress,
-    draw: &(dyn Fn(&Drawing, &Picture) -> Result<Vec<u8>> + Sync),
-) -> Result<Vec<PathBuf>> {
-    let drawn: Vec<Vec<PathBuf>> = report
-        .pictures
-        .par_iter()
-        .map(|picture| {
-            let write = |drawing: &&Drawing| {
-                let path = directory.join(format!("{}.{}", picture.name, drawing.extension));
-                let bytes = draw(drawing, picture)?;
-                files::write_whole(&path, |out| out.write_all(&bytes))?;
-                Ok(path)
-            };
-            let paths: Result<Vec<PathBuf>> = drawings.iter().map(write).collect();
-            progress.advance(1);
-            paths
-        })
-        .collect::<Result<_>>()?;
-    Ok(drawn.into_iter().flatten().collect())
-}
-
-fn format_of(drawing: &Drawing) -> OutputFormat {
-    match drawing.extension {
-        "dot" => OutputFormat::Dot,
-        "svg" => OutputFormat::Svg,
-        _ => OutputFormat::Png,
-    }
-}
-
-/// Seconds that the system's `dot` may take for a picture.
-const GRAPHVIZ_LIMIT: Duration = Duration::from_secs(20);
-
-fn draw(ask: &Ask, drawing: &Drawing, picture: &Picture) -> Result<Vec<u8>> {
-    if ask.question.renderer == Renderer::Graphviz
-        && let Some(by_graphviz) = drawing.by_graphviz
-    {
-        match by_graphviz(picture, GRAPHVIZ_LIMIT) {
-            Ok(bytes) => return Ok(bytes),
-            Err(reason) => {
-                anstream::eprintln!("retainers: {}; drawn by the embedded renderer", visible(&reason));
-            }
-        }
-    }
-    (drawing.write)(picture).map_err(|reason| Error::Draw { name: picture.name.clone(), reason })
 }
 
 fn run_cut(asked: &CutArguments) -> Result<ExitCode> {
@@ -541,13 +314,14 @@ fn run_cut(asked: &CutArguments) -> Result<ExitCode> {
 }
 
 /// What questions about chains have in common.
-fn answer_options(roots: &[String], exclude: &[String], holders: Option<&Path>) -> Result<Options> {
+/// What is asked of all chains.
+fn answer_options(search: &SearchArguments) -> Result<Options> {
     Ok(Options {
-        roots: root_choice(roots)?,
-        exclude: exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?,
+        roots: root_choice(&search.roots)?,
+        exclude: search.exclude.iter().map(|text| ReferencePattern::parse(text)).collect::<Result<_>>()?,
         without: Vec::new(),
         retained: true,
-        holders: known_holders(holders)?,
+        holders: known_holders(search.holders.as_deref())?,
     })
 }
 
@@ -639,47 +413,6 @@ fn run_whole(
         }
     }
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// Draws the chains of an answer about a whole dump.
-fn draw_whole_pictures(report: &Report, directory: &Path, progress: &Progress) -> Result<Vec<PathBuf>> {
-    let drawings = [&DRAWINGS[0], &DRAWINGS[2]];
-    draw_pictures(report, &drawings, directory, progress, &|drawing, picture| {
-        (drawing.write)(picture).map_err(|reason| Error::Draw { name: picture.name.clone(), reason })
-    })
-}
-
-/// Draws the plots of an answer, each as SVG and PNG.
-fn draw_plots(report: &Report, directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut written = Vec::new();
-    for plot in &report.plots {
-        let failed = |reason| Error::Draw { name: plot.name.clone(), reason };
-        let svg = plot::write(plot).map_err(failed)?;
-        let png = png::write(&svg).map_err(failed)?;
-        for (extension, bytes) in [("svg", svg.into_bytes()), ("png", png)] {
-            let path = directory.join(format!("{}.{extension}", plot.name));
-            files::write_whole(&path, |out| out.write_all(&bytes))?;
-            written.push(path);
-        }
-    }
-    Ok(written)
-}
-
-fn tell_written(written: &[PathBuf], common: &Common) {
-    for path in written.iter().filter(|_| !common.quiet) {
-        anstream::eprintln!("wrote {}", visible(&path.display().to_string()));
-    }
-}
-
-/// Prints a report that has no pictures.
-fn print_report(report: &Report, as_json: bool, common: &Common) -> Result<()> {
-    let printed = if as_json {
-        let mut out = BufWriter::new(io::stdout().lock());
-        json::write(report, &mut out).and_then(|()| out.flush())
-    } else {
-        print_text(report, common.color)
-    };
-    printed.map_err(Error::Output)
 }
 
 fn run_export(asked: &Export) -> Result<ExitCode> {

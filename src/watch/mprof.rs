@@ -17,6 +17,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 const MOST: f64 = 1e12;
 /// Samples of a file; more than three months of one a second.
 const MOST_SAMPLES: usize = 10_000_000;
+/// Dumps of a file: each is another pass over the samples.
+const MOST_CAPTURES: usize = 200;
 
 /// Whether bytes begin as such a file does.
 pub fn sniff(bytes: &[u8]) -> bool {
@@ -116,6 +118,9 @@ fn take(series: &mut Series, line: &str) -> std::result::Result<(), String> {
         }
         "DUMP" => {
             let [from, to] = two(&words, "DUMP seconds seconds")?;
+            if series.captures.len() == MOST_CAPTURES {
+                return Err(format!("more than {MOST_CAPTURES} dumps"));
+            }
             series.captures.push(Capture { from, to });
         }
         _ => {}

@@ -1,6 +1,7 @@
 //! A process is captured, and nothing of that is left in it.
 
 use std::io::Read;
+use std::path::Path;
 
 use super::target::{PYTHONS, Python, Target, has_gdb};
 use crate::support::command::Workshop;
@@ -160,7 +161,7 @@ fn a_process_with_other_mounts_is_met_where_it_sees_it() {
     let ran = workshop.run(&["capture", &target.pid(), "--type", "Session", "--no-files"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("50 __main__.Session are alive"), "{}", ran.stdout);
-    let left = std::fs::read_dir(format!("/proc/{}/root/tmp", target.pid())).unwrap().count();
+    let left = std::fs::read_dir(Path::new("/proc").join(target.pid()).join("root").join("tmp")).unwrap().count();
     assert_eq!(left, 0);
     assert_eq!(target.tell()["changed"], serde_json::json!({}));
 }

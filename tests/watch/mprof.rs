@@ -67,6 +67,13 @@ fn a_line_that_says_something_else_is_told_with_its_place() {
 }
 
 #[test]
+fn more_dumps_than_anyone_takes_are_refused() {
+    let text = format!("MEM 1 10\n{}", "DUMP 10 11\n".repeat(201));
+    assert!(read(text.as_bytes()).unwrap_err().to_string().contains("line 202: more than 200 dumps"));
+    assert_eq!(read(&text.as_bytes()[..text.len() - 11]).unwrap().captures.len(), 200);
+}
+
+#[test]
 fn a_command_cannot_write_lines() {
     let series =
         Series { command: "x\nMEM 5 5\r\n".to_owned(), samples: vec![Sample::default()], captures: Vec::new() };

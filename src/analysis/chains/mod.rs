@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 mod data;
+mod one_way;
 mod pictures;
 mod reading;
 pub mod report;

@@ -144,6 +144,17 @@ pub fn check(heap: &Heap, rules: &Rules, baseline: Option<&Baseline>, options: &
     }
 }
 
+/// Which ways violate a rule.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    /// All of them.
+    All,
+    /// Those of this answer that have more objects than in the baseline.
+    Grown(&'a Chains),
+    /// Those of this answer that the baseline does not have.
+    New(&'a Chains),
+}
+
 struct Examiner<'a> {
     heap: &'a Heap,
     rules: &'a Rules,
@@ -161,7 +172,7 @@ impl Examiner<'_> {
         if let Rule::Max { objects: limit, .. } = rule
             && (objects <= *limit || !needs_ways)
         {
-            let violations = if objects <= *limit { Vec::new() } else { self.violations(&selection, None) };
+            let violations = if objects <= *limit { Vec::new() } else { self.violations(&selection, Wanted::All) };
             let holds = objects <= *limit;
             return Outcome {
                 rule: rule.clone(),
@@ -188,18 +199,18 @@ impl Examiner<'_> {
             Rule::Max { objects: limit, .. } => {
                 let count = objects - allowed.len() as u64;
                 let holds = count <= *limit;
-                outcome(holds, count, None, self.violations_unless(holds, &selection, None))
+                outcome(holds, count, None, self.violations_unless(holds, &selection, Wanted::All))
             }
             Rule::MaxRetained { bytes: limit, .. } => {
                 let bytes = self.retained(&selection, &allowed);
                 let holds = bytes <= *limit;
-                outcome(holds, bytes, None, self.violations_unless(holds, &selection, None))
+                outcome(holds, bytes, None, self.violations_unless(holds, &selection, Wanted::All))
             }
             Rule::MaxGrowth { objects: limit, .. } => {
                 let before = self.before(rule);
                 let more = (objects - allowed.len() as u64).saturating_sub(before);
                 let holds = self.baseline.is_none() || more <= *limit;
-                outcome(holds, more, Some(before), self.violations_unless(holds, &selection, Some(&found)))
+                outcome(holds, more, Some(before), self.violations_unless(holds, &selection, Wanted::Grown(&found)))
             }
             Rule::NoNewSignatures { .. } => {
                 let is_new = |(name, (fingerprint, count)): &(&str, (String, u64))| {
@@ -213,7 +224,7 @@ impl Examiner<'_> {
                     counts(answer).into_iter().map(move |way| (name, way)).collect::<Vec<_>>()
                 };
                 let new = found.types.iter().flat_map(of_type).filter(is_new).count() as u64;
-                outcome(new == 0, new, None, self.violations_unless(new == 0, &selection, Some(&found)))
+                outcome(new == 0, new, None, self.violations_unless(new == 0, &selection, Wanted::New(&found)))
             }
         }
     }
@@ -247,54 +258,43 @@ impl Examiner<'_> {
         counts.map(|(_, count)| count).sum()
     }
 
-    fn violations_unless(&self, holds: bool, selection: &Selection, found: Option<&Chains>) -> Vec<Violation> {
-        if holds { Vec::new() } else { self.violations(selection, found) }
+    fn violations_unless(&self, holds: bool, selection: &Selection, wanted: Wanted<'_>) -> Vec<Violation> {
+        if holds { Vec::new() } else { self.violations(selection, wanted) }
     }
 
-    /// The ways in which the objects of a selection are held and that are not allowed: where `found` is given, those that
-    /// have more objects than the baseline. The most frequent first, those of a baseline by what they have more.
-    fn violations(&self, selection: &Selection, found: Option<&Chains>) -> Vec<Violation> {
-        let chosen = match found {
-            None => selection.clone(),
+    /// The wanted ways in which the objects of a selection are held and that are not allowed: the most frequent first, those
+    /// of a baseline by what they have more.
+    fn violations(&self, selection: &Selection, wanted: Wanted<'_>) -> Vec<Violation> {
+        let chosen = match wanted {
+            Wanted::All => selection.clone(),
             // retained sizes and names only for what grew
-            Some(found) => self.grown(selection, found),
+            Wanted::Grown(found) | Wanted::New(found) => self.grown(selection, found),
         };
         let answered = chains(self.heap, &chosen, &Options { retained: true, ..self.options.clone() });
         let mut violations = Vec::new();
         for answer in &answered.types {
             let name = self.heap.graph.type_name(answer.type_id);
-            let mut add = |fingerprint: &str, count: u64, signatures, unreached| {
-                let before =
-                    self.baseline.map(|baseline| baseline.count(name, fingerprint)).filter(|_| found.is_some());
-                if self.rules.allows(fingerprint) || before.is_some_and(|before| before >= count) || count == 0 {
-                    return;
-                }
-                let part = TypeAnswer {
-                    type_id: answer.type_id,
-                    count: answer.count,
-                    shallow_size: answer.shallow_size,
-                    retained: answer.retained,
-                    signatures,
-                    further: (0, 0),
-                    unreached,
+            let mut add = |fingerprint: &str, count: u64, held| {
+                let before = self.baseline.map_or(0, |baseline| baseline.count(name, fingerprint));
+                let is_wanted = match wanted {
+                    Wanted::All => true,
+                    Wanted::Grown(_) => before < count,
+                    Wanted::New(_) => before == 0 && !fingerprint.is_empty(),
                 };
-                violations.push(Violation {
-                    type_name: name.to_owned(),
-                    fingerprint: fingerprint.to_owned(),
-                    count,
-                    before,
-                    chains: Chains {
-                        types: vec![part],
-                        excluded_references: answered.excluded_references,
-                        reachable: answered.reachable,
-                        freed: None,
-                    },
-                });
+                if count > 0 && is_wanted && !self.rules.allows(fingerprint) {
+                    violations.push(Violation {
+                        type_name: name.to_owned(),
+                        fingerprint: fingerprint.to_owned(),
+                        count,
+                        before: (!matches!(wanted, Wanted::All)).then_some(before),
+                        chains: answered.alone(answer, held),
+                    });
+                }
             };
             for way in &answer.signatures {
-                add(&way.fingerprint, way.objects.len() as u64, vec![way.clone()], Vec::new());
+                add(&way.fingerprint, way.objects.len() as u64, Some(way));
             }
-            add("", answer.unreached.len() as u64, Vec::new(), answer.unreached.clone());
+            add("", answer.unreached.len() as u64, None);
         }
         violations.sort_by_key(|violation| {
             let more = violation.count - violation.before.unwrap_or(0);

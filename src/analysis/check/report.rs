@@ -4,11 +4,10 @@ use serde_json::{Value, json};
 
 use super::{Check, Outcome, Rule, Violation};
 use crate::analysis::chains::report::notes;
-use crate::analysis::chains::{Detail, SCHEMA, dump_data, signature_data, whole_expression};
-use crate::analysis::select::Selection;
+use crate::analysis::chains::{SCHEMA, dump_data, signature_data, whole_expression};
 use crate::counts::{bytes_text, counted, grouped, more_of};
 use crate::graph::Heap;
-use crate::report::{Block, Finding, Report, Span, Tone, Verdict};
+use crate::report::{Block, Finding, Picture, Report, Span, Tone, Verdict};
 
 /// Ways whose chains are shown of each rule.
 const SHOWN: usize = 3;
@@ -25,7 +24,7 @@ impl Check {
             }
             let mut findings = Vec::new();
             for (number, violation) in (1..).zip(&outcome.violations) {
-                let blocks = chain_blocks(heap, violation);
+                let (blocks, picture) = way_blocks(heap, violation);
                 findings.push(finding(heap, violation, blocks.clone()));
                 let way = (violation.type_name.as_str(), violation.fingerprint.as_str());
                 if number > SHOWN {
@@ -40,8 +39,7 @@ impl Check {
                 }
                 shown.push(way);
                 report.blocks.extend(blocks);
-                let part = violation.chains.report(heap, &Selection::default(), picture_detail());
-                report.pictures.extend(part.pictures.into_iter().take(1));
+                report.pictures.extend(picture);
             }
             if outcome.violations.len() > SHOWN {
                 let more = more_of((outcome.violations.len() - SHOWN) as u64, "way");
@@ -84,13 +82,8 @@ impl Check {
     }
 }
 
-fn picture_detail() -> Detail {
-    Detail { limit: 1, data: false, ..Detail::default() }
-}
-
 fn violation_data(heap: &Heap, violation: &Violation) -> Value {
-    let answer = violation.chains.types.first();
-    let held = answer.and_then(|answer| Some((answer, answer.signatures.first()?)));
+    let held = violation.chains.only_way();
     json!({
         "fingerprint": violation.fingerprint,
         "type": violation.type_name,
@@ -144,7 +137,9 @@ fn missing_text(nearest: &[(String, u64)]) -> String {
     format!("  the dump has no object of this type; did you mean {}?", names.join(", "))
 }
 
-fn chain_blocks(heap: &Heap, violation: &Violation) -> Vec<Block> {
+/// What is said of a way, and its picture.
+fn way_blocks(heap: &Heap, violation: &Violation) -> (Vec<Block>, Option<Picture>) {
+    let (chain, picture) = violation.chains.one_way(heap);
     let mut blocks = Vec::new();
     if let Some(before) = violation.before {
         let held = if violation.fingerprint.is_empty() { " that no root reaches" } else { " held so" };
@@ -155,26 +150,12 @@ fn chain_blocks(heap: &Heap, violation: &Violation) -> Vec<Block> {
             grouped(before),
         ))]));
     }
-    let detail = Detail { pictures: 0, ..picture_detail() };
-    let part = violation.chains.report(heap, &Selection::default(), detail);
-    let is_wanted = |block: &Block| {
-        matches!(block, Block::Chain(_)) || violation.fingerprint.is_empty() && matches!(block, Block::Line(_))
-    };
-    blocks.extend(part.blocks.into_iter().filter(is_wanted).map(|block| match block {
-        Block::Chain(mut chain) => {
-            // its number is that of one way alone
-            if chain.heading.first().is_some_and(|span| span.text.starts_with('[')) {
-                chain.heading.remove(0);
-            }
-            Block::Chain(chain)
-        }
-        other => other,
-    }));
-    blocks
+    blocks.extend(chain);
+    (blocks, picture)
 }
 
 fn finding(heap: &Heap, violation: &Violation, blocks: Vec<Block>) -> Finding {
-    let held = violation.chains.types.first().and_then(|answer| answer.signatures.first());
+    let held = violation.chains.only_way().map(|(_, held)| held);
     let site = held.and_then(|held| held.sites.lines.first()).map(|(line, _)| line.clone());
     let what = match held {
         Some(held) => format!("held by {}", whole_expression(heap, held)),

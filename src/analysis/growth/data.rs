@@ -52,7 +52,7 @@ fn dump(facts: &DumpFacts) -> Value {
 
 fn way(last: &Heap, grown: &GrownWay) -> Value {
     let answer = grown.chains.types.first();
-    let held = answer.and_then(|answer| Some((answer, answer.signatures.first()?)));
+    let held = grown.chains.only_way();
     let unreached = answer.map_or(&[][..], |answer| &answer.unreached);
     json!({
         "fingerprint": grown.fingerprint,

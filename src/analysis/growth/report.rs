@@ -4,8 +4,7 @@ use super::series::Kinship;
 use super::tally::Trend;
 use super::{DumpFacts, GrownWay, Growth};
 use crate::analysis::allocator::change_verdict;
-use crate::analysis::chains::{Detail, whole_expression};
-use crate::analysis::select::Selection;
+use crate::analysis::chains::whole_expression;
 use crate::analysis::summary::{By, NO_SITE};
 use crate::counts::{bytes_text, counted, grouped, more_of, signed};
 use crate::graph::Heap;
@@ -33,12 +32,9 @@ impl Growth {
         for (number, way) in (1..).zip(self.ways.iter().take(limit)) {
             report.blocks.push(Block::Headline(self.way_headline(number, way)));
             report.blocks.extend(way_lines(last, way, self.dumps.len()));
-            let detail = Detail { limit: 1, data: false, ..Detail::default() };
-            let part = way.chains.report(last, &Selection::default(), detail);
-            // the first headline says how many there are in all ways, of which others need not have grown
-            let wanted = |block: &Block| matches!(block, Block::Chain(_) | Block::Line(_));
-            report.blocks.extend(part.blocks.into_iter().filter(wanted).map(as_part));
-            report.pictures.extend(part.pictures.into_iter().take(1));
+            let (blocks, picture) = way.chains.one_way(last);
+            report.blocks.extend(blocks.into_iter().map(without_sites));
+            report.pictures.extend(picture);
         }
         if self.ways.len() > limit {
             let more = more_of((self.ways.len() - limit) as u64, "way");
@@ -317,7 +313,7 @@ impl Growth {
 fn way_lines(last: &Heap, way: &GrownWay, dumps: usize) -> Vec<Block> {
     let line = |text: String| Block::Line(vec![Span::plain(format!("  {text}"))]);
     let mut lines = Vec::new();
-    if let Some(held) = way.chains.types.first().and_then(|answer| answer.signatures.first())
+    if let Some((_, held)) = way.chains.only_way()
         && let Some(sites) = held.sites.words()
     {
         lines.push(line(format!("{sites}, held by {}", whole_expression(last, held))));
@@ -344,18 +340,12 @@ fn way_lines(last: &Heap, way: &GrownWay, dumps: usize) -> Vec<Block> {
     lines
 }
 
-/// A chain without its number, which is that of its way among all, and without what stands above it already.
-fn as_part(block: Block) -> Block {
-    match block {
-        Block::Chain(mut chain) => {
-            if chain.heading.first().is_some_and(|span| span.text.starts_with('[')) {
-                chain.heading.remove(0);
-            }
-            chain.notes.retain(|note| !note.starts_with("allocated at "));
-            Block::Chain(chain)
-        }
-        other => other,
+/// A chain without its line of sites, which stands above it already.
+fn without_sites(mut block: Block) -> Block {
+    if let Block::Chain(chain) = &mut block {
+        chain.notes.retain(|note| !note.starts_with("allocated at "));
     }
+    block
 }
 
 /// `10 → 20 → 30`, of many numbers the first two and the last two.

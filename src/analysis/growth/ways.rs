@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::tally::{change, grew_in_every_step};
 use super::units::Unit;
-use crate::analysis::chains::{Chains, Options, TypeAnswer, chains};
+use crate::analysis::chains::{Chains, Options, Signature, TypeAnswer, chains};
 use crate::analysis::dominators::retained_together;
 use crate::analysis::kept::distances_and_dominators;
 use crate::analysis::marks::Marks;
@@ -85,7 +85,11 @@ impl Counted {
     /// Counts `objects`, all of one type, by how they are held.
     pub(super) fn of(heap: &Heap, objects: &[ObjectId], options: &Options) -> Self {
         let found = find(heap, objects, &Options { retained: false, ..options.clone() });
-        let Some(answer) = found.types.first() else { return Self::default() };
+        found.types.first().map_or_else(Self::default, |answer| Self::in_answer(heap, answer, options))
+    }
+
+    /// The same of objects whose ways are known.
+    fn in_answer(heap: &Heap, answer: &TypeAnswer, options: &Options) -> Self {
         let retaining = Retaining::all(&heap.graph);
         let (distances, tree) = distances_and_dominators(heap, &retaining, &options.roots);
         let weigh = |objects: &[ObjectId]| {
@@ -132,7 +136,7 @@ pub(super) fn grown_ways(
     options: &Options,
 ) -> (Vec<GrownWay>, (u64, u64)) {
     let found = find(last, objects, &Options { retained: true, ..options.clone() });
-    let now = Counted::of(last, objects, options);
+    let now = found.types.first().map_or_else(Counted::default, |answer| Counted::in_answer(last, answer, options));
     let history = |fingerprint: &str| -> Vec<(u64, Option<u64>)> {
         counted.iter().map(|counted| counted.get(fingerprint)).chain([now.get(fingerprint)]).collect()
     };
@@ -140,7 +144,7 @@ pub(super) fn grown_ways(
     let shrunk = now.ways.iter().filter(|(fingerprint, (count, _))| *count < before(fingerprint)).count() as u64;
     let gone = counted.first().map_or(0, |first| first.ways.keys().filter(|way| !now.ways.contains_key(*way)).count());
     let Some(answer) = found.types.first() else { return (Vec::new(), (shrunk, gone as u64)) };
-    let way = |fingerprint: &str, objects: &[ObjectId], part: TypeAnswer| {
+    let way = |fingerprint: &str, objects: &[ObjectId], held: Option<&Signature>| {
         let history = history(fingerprint);
         let (counts, retained): (Vec<u64>, Vec<Option<u64>>) = history.into_iter().unzip();
         let has_swollen = || {
@@ -155,31 +159,14 @@ pub(super) fn grown_ways(
             retained,
             survivors: judge.survivors.map(|marks| objects.iter().filter(|&&object| marks.has(object)).count() as u64),
             with: unit.with.clone(),
-            chains: Chains {
-                types: vec![part],
-                excluded_references: found.excluded_references,
-                reachable: found.reachable,
-                freed: None,
-            },
+            chains: found.alone(answer, held),
         })
     };
-    let alone = |signatures, unreached| TypeAnswer {
-        type_id: answer.type_id,
-        count: answer.count,
-        shallow_size: answer.shallow_size,
-        retained: answer.retained,
-        signatures,
-        further: (0, 0),
-        unreached,
-    };
-    let mut ways: Vec<GrownWay> = answer
-        .signatures
-        .iter()
-        .filter_map(|held| way(&held.fingerprint, &held.objects, alone(vec![held.clone()], Vec::new())))
-        .collect();
+    let mut ways: Vec<GrownWay> =
+        answer.signatures.iter().filter_map(|held| way(&held.fingerprint, &held.objects, Some(held))).collect();
     if !answer.unreached.is_empty() {
         let objects: Vec<ObjectId> = answer.unreached.iter().map(|unreached| unreached.object).collect();
-        ways.extend(way("", &objects, alone(Vec::new(), answer.unreached.clone())));
+        ways.extend(way("", &objects, None));
     }
     (ways, (shrunk, gone as u64))
 }

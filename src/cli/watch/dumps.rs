@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::DumpWhen;
 use crate::capture::{self, Captured};
 use crate::cli::args::WatchArguments;
-use crate::cli::capture_into;
+use crate::cli::capture::capture_into;
 use crate::counts::{bytes_text, counted};
 use crate::error::Result;
 use crate::watch::series::Capture;

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::WatchArguments;
-use super::{answer_options, draw_plots, files, growth, print_report, tell_written};
+use super::args::{SearchArguments, WatchArguments};
+use super::output::{draw_plots, print_report, tell_written};
+use super::{answer_options, files, growth};
 use crate::analysis::growth::GrowthOptions;
 use crate::counts::{bytes_text, counted, parse_bytes};
 use crate::error::{Error, Result};
@@ -145,7 +146,7 @@ fn compare(watched: &Watched, asked: &WatchArguments) -> Result<Compared> {
     if watched.dumps.len() < 2 {
         return Ok(None);
     }
-    let options = GrowthOptions { chains: answer_options(&[], &[], None)?, ..GrowthOptions::default() };
+    let options = GrowthOptions { chains: answer_options(&SearchArguments::default())?, ..GrowthOptions::default() };
     let limit = if asked.limit == 0 { usize::MAX } else { asked.limit };
     let (report, _, progress) = growth::compare(&watched.dumps, &options, limit, &asked.common)?;
     Ok(Some((report, progress)))

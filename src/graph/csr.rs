@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 
+use bytemuck::Pod;
 use rayon::prelude::*;
 
 use super::column::Column;
@@ -250,35 +251,32 @@ impl Csr {
     /// The same references by target: row t lists its sources, ascending, as often as they refer to t.
     ///
     /// A radix partition: pieces of the rows put their references into blocks of targets, each into places of its own; then
-    /// each block is counted and put in order by itself. The result does not depend on the number of threads. It is done for
-    /// one half of the references after the other, so that 1 byte a reference is held meanwhile, and the sources of a block a
-    /// second time.
+    /// each block is counted and put in order by itself. The result does not depend on the number of threads. Meanwhile 2
+    /// bytes a reference are held, and the sources of a block a second time.
     pub fn reversed(&self) -> Self {
+        if u32::try_from(self.targets.len()).is_ok() {
+            let (offsets, targets) = self.reversed_rows();
+            return Self { offsets: Offsets::Narrow(offsets), targets };
+        }
+        let (offsets, targets) = self.reversed_rows();
+        Self { offsets: Offsets::Wide(offsets), targets }
+    }
+
+    /// Offsets and targets of [`Csr::reversed`].
+    fn reversed_rows<T: Offset>(&self) -> (Column<T>, Column<u32>) {
         let rows = self.row_count();
         let pieces = partition(rows, rayon::current_num_threads() * 4);
         let counts: Vec<Vec<usize>> = pieces.par_iter().map(|piece| self.count_by_block(piece.clone())).collect();
         let lengths: Vec<usize> =
             (0..rows.div_ceil(BLOCK)).map(|block| counts.iter().map(|counts| counts[block]).sum()).collect();
-        let middle = middle(&lengths);
-        let halves = [0..middle, middle..lengths.len()];
-        let longest = halves.iter().map(|half| lengths[half.clone()].iter().sum()).max();
         let mut sources = Column::zeroed(self.targets.len());
-        let mut lows = Column::zeroed(longest.unwrap_or(0));
-        let mut degrees = Column::zeroed(rows + 1);
-        let (mut sources_left, mut degrees_left) = (&mut sources[..], &mut degrees[1..]);
-        for half in halves {
-            let lengths = &lengths[half.clone()];
-            let half_sources = sources_left.split_off_mut(..lengths.iter().sum()).unwrap_or_default();
-            let half_rows = (half.len() * BLOCK).min(degrees_left.len());
-            let half_degrees = degrees_left.split_off_mut(..half_rows).unwrap_or_default();
-            let drawers = drawers(&counts, half.clone(), half_sources, &mut lows);
-            let work = pieces.par_iter().zip(drawers);
-            work.for_each(|(piece, mut drawers)| self.sort_by_block(piece.clone(), &half, &mut drawers));
-            let blocks = Block::all(half.start * BLOCK, lengths, half_degrees, half_sources, &lows);
-            blocks.into_par_iter().for_each_init(Vec::new, |copy, block| block.order(self, copy));
-        }
-        drop(lows);
-        Self::from_degrees(degrees, sources)
+        let mut lows = Column::zeroed(self.targets.len());
+        let work = pieces.par_iter().zip(drawers(&counts, &mut sources, &mut lows));
+        work.for_each(|(piece, mut drawers)| self.sort_by_block(piece.clone(), &mut drawers));
+        let mut offsets = Column::zeroed(rows + 1);
+        let blocks = Block::all(&lengths, &mut offsets[1..], &mut sources, &lows);
+        blocks.into_par_iter().for_each_init(Vec::new, |copy, block| block.order(self, copy));
+        (offsets, sources)
     }
 
     /// References of consecutive rows by the block of their target.
@@ -290,16 +288,14 @@ impl Csr {
         counts
     }
 
-    /// Puts the references of consecutive rows to the targets of some blocks into the drawers of those blocks.
-    fn sort_by_block(&self, rows: Range<usize>, blocks: &Range<usize>, drawers: &mut [Drawer<'_>]) {
+    /// Puts the references of consecutive rows into the drawers of the blocks of their targets.
+    fn sort_by_block(&self, rows: Range<usize>, drawers: &mut [Drawer<'_>]) {
         self.for_each_row(rows, |row, targets| {
             for &target in targets {
-                let block = (target as usize / BLOCK).wrapping_sub(blocks.start);
-                if let Some(drawer) = drawers.get_mut(block) {
-                    drawer.sources[drawer.filled] = row;
-                    drawer.lows[drawer.filled] = low_half(target);
-                    drawer.filled += 1;
-                }
+                let drawer = &mut drawers[target as usize / BLOCK];
+                drawer.sources[drawer.filled] = row;
+                drawer.lows[drawer.filled] = low_half(target);
+                drawer.filled += 1;
             }
         });
     }
@@ -336,28 +332,11 @@ fn low_half(target: u32) -> u16 {
     target as u16
 }
 
-/// How many of the first lengths make about half of all.
-fn middle(lengths: &[usize]) -> usize {
-    let half = lengths.iter().sum::<usize>() / 2;
-    let mut sum = 0;
-    lengths
-        .iter()
-        .take_while(|&&length| {
-            sum += length;
-            sum <= half
-        })
-        .count()
-}
-
-/// The drawers of each piece, one for each of `blocks`; those of one block follow each other in the order of the pieces.
-fn drawers<'a>(
-    counts: &[Vec<usize>],
-    blocks: Range<usize>,
-    mut sources: &'a mut [u32],
-    mut lows: &'a mut [u16],
-) -> Vec<Vec<Drawer<'a>>> {
-    let mut drawers: Vec<Vec<Drawer<'a>>> = counts.iter().map(|_| Vec::with_capacity(blocks.len())).collect();
-    for block in blocks {
+/// The drawers of each piece, one for each block; those of one block follow each other in the order of the pieces.
+fn drawers<'a>(counts: &[Vec<usize>], mut sources: &'a mut [u32], mut lows: &'a mut [u16]) -> Vec<Vec<Drawer<'a>>> {
+    let blocks = counts.first().map_or(0, Vec::len);
+    let mut drawers: Vec<Vec<Drawer<'a>>> = counts.iter().map(|_| Vec::with_capacity(blocks)).collect();
+    for block in 0..blocks {
         for (counts, drawers) in counts.iter().zip(&mut drawers) {
             let (own_sources, other_sources) = sources.split_at_mut(counts[block]);
             let (own_lows, other_lows) = lows.split_at_mut(counts[block]);
@@ -368,69 +347,100 @@ fn drawers<'a>(
     drawers
 }
 
+/// An offset into the targets.
+trait Offset: Pod + Send + Sync {
+    fn of(position: usize) -> Self;
+    fn position(self) -> usize;
+}
+
+impl Offset for u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "used where all offsets fit")]
+    #[inline]
+    fn of(position: usize) -> Self {
+        position as Self
+    }
+
+    #[inline]
+    fn position(self) -> usize {
+        self as usize
+    }
+}
+
+impl Offset for u64 {
+    #[inline]
+    fn of(position: usize) -> Self {
+        position as Self
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "offsets are lengths of vectors in memory")]
+    #[inline]
+    fn position(self) -> usize {
+        self as usize
+    }
+}
+
 /// The references of a block, which are to be put in order.
-struct Block<'a> {
+struct Block<'a, T> {
     /// The first target.
     first: usize,
-    /// Counted here.
-    degrees: &'a mut [u32],
+    /// Where its references start.
+    start: usize,
+    /// Where the references of each target end; found here, zeros before.
+    ends: &'a mut [T],
     sources: &'a mut [u32],
     lows: &'a [u16],
 }
 
-impl<'a> Block<'a> {
-    /// The blocks of these lengths, from the target `first` on.
-    fn all(
-        first: usize,
-        lengths: &[usize],
-        degrees: &'a mut [u32],
-        mut sources: &'a mut [u32],
-        mut lows: &'a [u16],
-    ) -> Vec<Self> {
+impl<'a, T: Offset> Block<'a, T> {
+    /// The blocks of these lengths.
+    fn all(lengths: &[usize], ends: &'a mut [T], mut sources: &'a mut [u32], mut lows: &'a [u16]) -> Vec<Self> {
         let mut blocks = Vec::with_capacity(lengths.len());
-        for ((place, &length), degrees) in lengths.iter().enumerate().zip(degrees.chunks_mut(BLOCK)) {
+        let mut start = 0;
+        for ((place, &length), ends) in lengths.iter().enumerate().zip(ends.chunks_mut(BLOCK)) {
             let (own_sources, other_sources) = sources.split_at_mut(length);
             let (own_lows, other_lows) = lows.split_at(length);
             (sources, lows) = (other_sources, other_lows);
-            blocks.push(Self { first: first + place * BLOCK, degrees, sources: own_sources, lows: own_lows });
+            blocks.push(Self { first: place * BLOCK, start, ends, sources: own_sources, lows: own_lows });
+            start += length;
         }
         blocks
     }
 
-    /// Sorts the references by target, those of one target in the order in which they come, and counts them. A block that
-    /// holds a good part of all references, because of `None` and the like, is not copied but read from `forward` again.
+    /// Sorts the references by target, those of one target in the order in which they come. A block that holds a good part
+    /// of all references, because of `None` and the like, is not copied but read from `forward` again.
     fn order(self, forward: &Csr, copy: &mut Vec<u32>) {
-        for &low in self.lows {
-            self.degrees[usize::from(low)] += 1;
+        let Self { first, start, ends, sources, lows } = self;
+        for &low in lows {
+            let degree = &mut ends[usize::from(low)];
+            *degree = T::of(degree.position() + 1);
         }
         let mut next = 0;
-        let mut places: Vec<usize> = self
-            .degrees
-            .iter()
-            .map(|&degree| {
-                let place = next;
-                next += degree as usize;
-                place
-            })
-            .collect();
-        let is_read_again = self.lows.len() > MOST_COPIED.max(forward.targets.len() / 16);
+        for degree in ends.iter_mut() {
+            let place = next;
+            next += degree.position();
+            *degree = T::of(place);
+        }
+        let is_read_again = lows.len() > MOST_COPIED.max(forward.targets.len() / 16);
         copy.clear();
-        copy.extend_from_slice(if is_read_again { &[] } else { self.sources });
-        let mut put = |low: usize, source: u32| {
-            self.sources[places[low]] = source;
-            places[low] += 1;
+        copy.extend_from_slice(if is_read_again { &[] } else { sources });
+        // each place moves on to the end of its target's references
+        let mut put = |place: &mut T, source: u32| {
+            sources[place.position()] = source;
+            *place = T::of(place.position() + 1);
         };
         if is_read_again {
             forward.for_each_row(0..forward.row_count(), |row, targets| {
                 for &target in targets {
-                    let low = (target as usize).wrapping_sub(self.first);
-                    if low < self.degrees.len() {
-                        put(low, row);
+                    if let Some(place) = ends.get_mut((target as usize).wrapping_sub(first)) {
+                        put(place, row);
                     }
                 }
             });
         } else {
-            copy.iter().zip(self.lows).for_each(|(&source, &low)| put(usize::from(low), source));
+            copy.iter().zip(lows).for_each(|(&source, &low)| put(&mut ends[usize::from(low)], source));
+        }
+        for end in ends {
+            *end = T::of(start + end.position());
         }
     }
 }

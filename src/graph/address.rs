@@ -7,8 +7,7 @@
 //! (random 64-bit ids), a sorted array and binary search take over.
 
 use std::io;
-use std::ops::Range;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -263,7 +262,8 @@ pub struct AddressIndex {
 enum Layout {
     Pages {
         slots: Pages,
-        objects: PageObjects,
+        bitmaps: Vec<Bitmap>,
+        rows: PageRows,
     },
     Sorted {
         addresses: Column<u64>,
@@ -272,36 +272,26 @@ enum Layout {
     },
 }
 
-/// The objects of all pages, and their rows.
-///
-/// What is looked at for one object stands together, in arrays on huge pages: the words of a page with what comes before
-/// them, then what is known of the page, which is little and stays in a cache, then the row.
-#[derive(Debug, Default)]
-struct PageObjects {
-    /// As many for each page as it has places for, by slot.
-    words: Column<Word>,
-    /// By slot.
-    heads: Vec<Head>,
-    /// Rows of the objects, page by page in order of place, less the page's base. Objects of a page are mostly allocated,
-    /// and dumped, at about the same time: their rows differ by less than 2¹⁶.
-    near: Column<u16>,
-    /// Rows of the objects of the other pages.
-    wide: Column<u32>,
-}
-
-/// Which of 64 places of a page have an object, the first in the lowest bit of the first number, and how many objects of the
-/// page come before them.
-type Word = [u16; 5];
-
-/// What is known of a page.
-#[derive(Debug, Clone, Copy)]
-struct Head {
-    /// Its smallest row where its rows are near each other, 0 otherwise.
+/// The objects in a page.
+#[derive(Debug)]
+struct Bitmap {
+    bits: [u64; WORDS],
+    /// How many objects of the page come before each word.
+    ranks: [u16; WORDS],
+    /// Its smallest row, which is left out of what is kept for each object; 0 where that is all of the row.
     base: u32,
     /// Where its rows start among those of its width.
     start: u32,
     /// Whether its rows take four bytes.
     is_wide: bool,
+}
+
+/// The rows of the objects of all pages, page by page in order of place. Objects of a page are mostly allocated, and dumped,
+/// at about the same time: their rows differ by less than 2¹⁶.
+#[derive(Debug, Default)]
+struct PageRows {
+    near: Vec<u16>,
+    wide: Vec<u32>,
 }
 
 /// A piece's codes, which become codes of the whole.
@@ -331,8 +321,6 @@ pub trait Piece: Sync {
     fn pages(&self) -> &Pages;
     /// The code of each row of the piece.
     fn codes(&self) -> impl Iterator<Item = u32> + '_;
-    /// How many rows there are.
-    fn row_count(&self) -> usize;
 }
 
 impl AddressIndex {
@@ -345,9 +333,6 @@ impl AddressIndex {
             }
             fn codes(&self) -> impl Iterator<Item = u32> + '_ {
                 self.1.iter().copied()
-            }
-            fn row_count(&self) -> usize {
-                self.1.len()
             }
         }
         let mut all = All(Pages::default(), Vec::with_capacity(addresses.len()));
@@ -378,55 +363,49 @@ impl AddressIndex {
     /// together have more pages than there are slots.
     pub fn of_pieces<P: Piece>(pieces: &[P]) -> Option<(Self, Vec<Translation>)> {
         let mut slots = Pages { codes: usize::MAX / 2, ..Pages::default() };
-        let mut start = 0;
-        let starts = pieces.iter().map(|piece| {
-            let own = start;
-            start += piece.row_count();
-            own
-        });
-        let starts: Vec<u32> = starts.map(number).collect();
-        let marked: Vec<Marked> =
-            pieces.par_iter().zip(&starts).map(|(piece, &start)| Marked::new(piece, start)).collect();
+        let marked: Vec<Vec<u64>> = pieces.par_iter().map(marked_places).collect();
         for (piece, marked) in pieces.iter().zip(&marked) {
-            let pages = piece.pages().pages.iter().zip(&marked.ranges);
-            for (&page, _) in pages.filter(|(_, range)| !Range::is_empty(range)) {
+            let pages = piece.pages().pages.iter().zip(marked.chunks_exact(WORDS));
+            for (&page, _) in pages.filter(|(_, marks)| marks.iter().any(|&bits| bits != 0)) {
                 slots.enter(page)?;
             }
         }
-        let (mut objects, [near, wide]) = PageObjects::new(&slots, pieces, marked);
-        let distinct = near + wide;
+        let mut bitmaps = bitmaps(&slots, pieces, marked);
         let translations: Vec<Translation> =
             pieces.par_iter().map(|piece| Translation::new(piece.pages(), &slots)).collect();
-        let near: Vec<AtomicU16> = (0..near).map(|_| AtomicU16::new(0)).collect();
-        let wide: Vec<AtomicU32> = (0..wide).map(|_| AtomicU32::new(0)).collect();
-        let fill = |((piece, translation), &start): ((&P, &Translation), &u32)| {
+        let distinct = bitmaps.last().map_or(0, |last| last.start as usize + last.len());
+        let rows: Vec<AtomicU32> = (0..distinct).map(|_| AtomicU32::new(0)).collect();
+        let counts: Vec<usize> = pieces.par_iter().map(|piece| piece.codes().count()).collect();
+        let starts = counts.iter().scan(0u32, |next, &count| {
+            let start = *next;
+            *next += u32::try_from(count).unwrap_or(u32::MAX);
+            Some(start)
+        });
+        let fill = |((piece, translation), start): ((&P, &Translation), u32)| {
             for (row, code) in (start..).zip(piece.codes()) {
                 let Some(code) = translation.code(code) else { continue };
-                let Some((head, place)) = objects.find(code) else { continue };
-                if head.is_wide {
-                    wide[place].store(row, Ordering::Relaxed);
-                } else {
-                    near[place].store(low_half(row - head.base), Ordering::Relaxed);
+                let bitmap = &bitmaps[(code >> PLACE_BITS) as usize];
+                if let Some(rank) = bitmap.rank(code & (PLACES - 1)) {
+                    rows[bitmap.start as usize + rank].store(row, Ordering::Relaxed);
                 }
             }
         };
-        if start == distinct {
-            pieces.par_iter().zip(&translations).zip(&starts).for_each(fill);
+        let starts: Vec<u32> = starts.collect();
+        if counts.iter().sum::<usize>() == distinct {
+            pieces.par_iter().zip(&translations).zip(starts).for_each(fill);
         } else {
             // the last row of an address counts: in order
-            pieces.iter().zip(&translations).zip(&starts).for_each(fill);
+            pieces.iter().zip(&translations).zip(starts).for_each(fill);
         }
-        (objects.near, objects.wide) = (Column::zeroed(near.len()), Column::zeroed(wide.len()));
-        objects.near.iter_mut().zip(near).for_each(|(row, near)| *row = near.into_inner());
-        objects.wide.iter_mut().zip(wide).for_each(|(row, wide)| *row = wide.into_inner());
-        Some((Self { layout: Layout::Pages { slots, objects }, distinct }, translations))
+        let rows = PageRows::new(&mut bitmaps, &rows);
+        Some((Self { layout: Layout::Pages { slots, bitmaps, rows }, distinct }, translations))
     }
 
     /// The row of `address`, or `None` when no object has it.
     pub fn row(&self, address: u64) -> Option<u32> {
         match &self.layout {
-            Layout::Pages { slots, objects } => {
-                objects.row(slots.find(page_of(address))? << PLACE_BITS | place_of(address))
+            Layout::Pages { slots, bitmaps, rows } => {
+                rows.get(&bitmaps[slots.find(page_of(address))? as usize], place_of(address))
             }
             Layout::Sorted { addresses, rows } => addresses.binary_search(&address).ok().map(|rank| rows[rank]),
         }
@@ -436,7 +415,9 @@ impl AddressIndex {
     #[inline]
     pub fn row_of_code(&self, code: u32) -> Option<u32> {
         match &self.layout {
-            Layout::Pages { objects, .. } => objects.row(code),
+            Layout::Pages { bitmaps, rows, .. } => {
+                rows.get(&bitmaps[(code >> PLACE_BITS) as usize], code & (PLACES - 1))
+            }
             Layout::Sorted { .. } => None,
         }
     }
@@ -460,82 +441,83 @@ impl AddressIndex {
     }
 }
 
-/// The objects of a piece by slot of its own pages; pages that are only referred to have none.
-struct Marked {
-    /// The places, a bit each.
-    places: Vec<u64>,
-    /// From the first row to the last one.
-    ranges: Vec<Range<u32>>,
+impl PageRows {
+    /// Keeps `rows`, in order of page and place, in as few bytes as each page allows.
+    fn new(bitmaps: &mut [Bitmap], rows: &[AtomicU32]) -> Self {
+        let mut kept = Self { near: Vec::with_capacity(rows.len()), wide: Vec::new() };
+        for bitmap in bitmaps {
+            let rows = &rows[bitmap.start as usize..][..bitmap.len()];
+            let rows = || rows.iter().map(|row| row.load(Ordering::Relaxed));
+            let (least, most) = rows().fold((u32::MAX, 0), |(least, most), row| (row.min(least), row.max(most)));
+            if most.saturating_sub(least) <= u32::from(u16::MAX) {
+                (bitmap.base, bitmap.start) = (least, number(kept.near.len()));
+                kept.near.extend(rows().map(|row| low_half(row - least)));
+            } else {
+                (bitmap.is_wide, bitmap.start) = (true, number(kept.wide.len()));
+                kept.wide.extend(rows());
+            }
+        }
+        kept.near.shrink_to_fit();
+        kept.wide.shrink_to_fit();
+        kept
+    }
+
+    /// The row of the object at a place of a page.
+    #[inline]
+    fn get(&self, bitmap: &Bitmap, place: u32) -> Option<u32> {
+        let rank = bitmap.rank(place)?;
+        let place = bitmap.start as usize + rank;
+        Some(if bitmap.is_wide { self.wide[place] } else { bitmap.base + u32::from(self.near[place]) })
+    }
 }
 
-impl Marked {
-    fn new<P: Piece>(piece: &P, start: u32) -> Self {
-        let mut places = vec![0; piece.pages().pages.len() * WORDS];
-        let mut ranges = vec![0..0; piece.pages().pages.len()];
-        for (row, code) in (start..).zip(piece.codes()) {
-            places[(code / 64) as usize] |= 1 << (code % 64);
-            let range = &mut ranges[(code >> PLACE_BITS) as usize];
-            if Range::is_empty(range) {
-                range.start = row;
-            }
-            range.end = row + 1;
-        }
-        Self { places, ranges }
+/// The places of a piece's objects, a bit each, by slot; pages that are only referred to have none.
+fn marked_places<P: Piece>(piece: &P) -> Vec<u64> {
+    let mut marked = vec![0; piece.pages().pages.len() * WORDS];
+    for code in piece.codes() {
+        marked[(code / 64) as usize] |= 1 << (code % 64);
     }
+    marked
 }
 
-impl PageObjects {
-    /// The objects of all pages, without their rows; and how many rows take two bytes, and four.
-    fn new(slots: &Pages, pieces: &[impl Piece], marked: Vec<Marked>) -> (Self, [usize; 2]) {
-        let mut bits = Column::<[u64; WORDS]>::zeroed(slots.pages.len());
-        let mut ranges = vec![0..0; slots.pages.len()];
-        for (piece, marked) in pieces.iter().zip(marked) {
-            let pages = piece.pages().pages.iter().zip(marked.places.chunks_exact(WORDS)).zip(marked.ranges);
-            for ((&page, marks), range) in pages {
-                let Some(slot) = slots.find(page).filter(|_| !Range::is_empty(&range)) else { continue };
-                bits[slot as usize].iter_mut().zip(marks).for_each(|(bits, more)| *bits |= more);
-                let whole: &mut Range<u32> = &mut ranges[slot as usize];
-                // rows of pieces ascend
-                *whole = if Range::is_empty(whole) { range } else { whole.start..range.end };
+/// The bitmaps of all pages, by slot of the whole.
+fn bitmaps(slots: &Pages, pieces: &[impl Piece], marked: Vec<Vec<u64>>) -> Vec<Bitmap> {
+    let none = || Bitmap { bits: [0; WORDS], ranks: [0; WORDS], base: 0, start: 0, is_wide: false };
+    let mut bitmaps: Vec<Bitmap> = slots.pages.iter().map(|_| none()).collect();
+    for (piece, marked) in pieces.iter().zip(marked) {
+        for (&page, marks) in piece.pages().pages.iter().zip(marked.chunks_exact(WORDS)) {
+            if let Some(slot) = slots.find(page) {
+                let bits = &mut bitmaps[slot as usize].bits;
+                bits.iter_mut().zip(marks).for_each(|(bits, more)| *bits |= more);
             }
         }
-        let mut words = Column::with_capacity(slots.pages.len() * WORDS);
-        let mut heads = Vec::with_capacity(slots.pages.len());
-        let (mut near, mut wide) = (0, 0);
-        for (bits, range) in bits.iter().zip(ranges) {
-            let mut rank = 0;
-            for &word in bits {
-                let [first, second, third, last]: [u16; 4] = bytemuck::cast(word);
-                words.push([first, second, third, last, low_half(rank)]);
-                rank += word.count_ones();
-            }
-            let is_wide = range.len() > 1 << 16;
-            let next = if is_wide { &mut wide } else { &mut near };
-            heads.push(Head { base: if is_wide { 0 } else { range.start }, start: *next, is_wide });
-            *next += rank;
+    }
+    let mut start = 0;
+    for bitmap in &mut bitmaps {
+        let mut rank = 0;
+        for (bits, before) in bitmap.bits.iter().zip(&mut bitmap.ranks) {
+            *before = low_half(rank);
+            rank += bits.count_ones();
         }
-        (Self { words, heads, ..Self::default() }, [near as usize, wide as usize])
+        bitmap.start = start;
+        start += rank;
+    }
+    bitmaps
+}
+
+impl Bitmap {
+    /// How many objects there are.
+    fn len(&self) -> usize {
+        usize::from(self.ranks[WORDS - 1]) + self.bits[WORDS - 1].count_ones() as usize
     }
 
-    /// Where the row of the object with this code stands, if there is one.
+    /// How many objects come before that at `place`, if there is one.
     #[inline]
-    fn find(&self, code: u32) -> Option<(Head, usize)> {
-        let [first, second, third, last, before] = self.words[(code / 64) as usize];
-        let bits: u64 = bytemuck::cast([first, second, third, last]);
-        let bit = code % 64;
-        if bits >> bit & 1 == 0 {
-            return None;
-        }
-        let head = self.heads[(code >> PLACE_BITS) as usize];
-        let below = (bits & ((1 << bit) - 1)).count_ones();
-        Some((head, (head.start + u32::from(before) + below) as usize))
-    }
-
-    /// The row of the object with this code.
-    #[inline]
-    fn row(&self, code: u32) -> Option<u32> {
-        let (head, place) = self.find(code)?;
-        Some(if head.is_wide { self.wide[place] } else { head.base + u32::from(self.near[place]) })
+    fn rank(&self, place: u32) -> Option<usize> {
+        let (word, bit) = ((place / 64) as usize, place % 64);
+        let bits = self.bits[word];
+        let below = bits & ((1 << bit) - 1);
+        (bits >> bit & 1 == 1).then(|| usize::from(self.ranks[word]) + below.count_ones() as usize)
     }
 }
 
@@ -564,7 +546,7 @@ impl Finder<'_> {
     /// The row of `address`, or `None` when no object has it.
     #[inline]
     pub fn row(&mut self, address: u64) -> Option<u32> {
-        let Layout::Pages { slots, objects } = &self.index.layout else {
+        let Layout::Pages { slots, bitmaps, rows } = &self.index.layout else {
             return self.index.row(address);
         };
         let page = page_of(address);
@@ -573,6 +555,6 @@ impl Finder<'_> {
         if recent.0 != page {
             *recent = (page, slots.find(page)?);
         }
-        objects.row(recent.1 << PLACE_BITS | place_of(address))
+        rows.get(&bitmaps[recent.1 as usize], place_of(address))
     }
 }

@@ -236,10 +236,6 @@ impl Piece for ObjectTable {
     fn codes(&self) -> impl Iterator<Item = u32> + '_ {
         self.rows.iter().map(|row| row[CODE])
     }
-
-    fn row_count(&self) -> usize {
-        self.rows.len()
-    }
 }
 
 impl ObjectTable {

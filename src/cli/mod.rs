@@ -313,7 +313,6 @@ fn run_cut(asked: &CutArguments) -> Result<ExitCode> {
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// What questions about chains have in common.
 /// What is asked of all chains.
 fn answer_options(search: &SearchArguments) -> Result<Options> {
     Ok(Options {

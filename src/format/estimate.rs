@@ -27,10 +27,13 @@ pub struct Estimate {
 impl Estimate {
     /// Bytes of memory at most, from loading to the answer; retained sizes of all objects need more.
     pub fn bytes(&self, retained: bool) -> u64 {
+        let of = |object: u64, reference: u64| {
+            self.objects.saturating_mul(object).saturating_add(self.references.saturating_mul(reference))
+        };
         // measured on heaps of one to a hundred million objects, and rounded up
-        let (object, reference) = if retained { (52, 9) } else { (34, 9) };
-        let kept = self.objects.saturating_mul(object).saturating_add(self.references.saturating_mul(reference));
-        kept.saturating_add(self.reading)
+        let kept = if retained { of(52, 9) } else { of(34, 9) };
+        // with many references to an object, most is taken while they are put by target
+        kept.max(of(24, 11)).saturating_add(self.reading)
     }
 }
 

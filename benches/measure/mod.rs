@@ -109,21 +109,29 @@ fn measured<T>(who: Who, work: impl FnOnce() -> T) -> (T, Cost) {
 /// Whose time.
 #[derive(Debug, Clone, Copy)]
 enum Who {
+    /// Without what the sampling of memory took.
     ThisProcess,
     FinishedChildren,
+    #[cfg(target_os = "linux")]
+    ThisThread,
 }
+
+/// Microseconds of the processor that the sampling of memory took in this process.
+static SAMPLING: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(unix)]
 fn cpu_time(who: Who) -> Duration {
     use nix::sys::resource::{UsageWho, getrusage};
     use nix::sys::time::TimeValLike;
 
-    let who = match who {
-        Who::ThisProcess => UsageWho::RUSAGE_SELF,
-        Who::FinishedChildren => UsageWho::RUSAGE_CHILDREN,
+    let (who, not_counted) = match who {
+        Who::ThisProcess => (UsageWho::RUSAGE_SELF, SAMPLING.load(Ordering::Relaxed)),
+        Who::FinishedChildren => (UsageWho::RUSAGE_CHILDREN, 0),
+        #[cfg(target_os = "linux")]
+        Who::ThisThread => (UsageWho::RUSAGE_THREAD, 0),
     };
     let used = getrusage(who).map_or(0, |usage| (usage.user_time() + usage.system_time()).num_microseconds());
-    Duration::from_micros(u64::try_from(used).unwrap_or(0))
+    Duration::from_micros(u64::try_from(used).unwrap_or(0).saturating_sub(not_counted))
 }
 
 /// Only Unix tells the time of children.
@@ -144,6 +152,8 @@ pub fn peak_memory_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
                 look();
                 std::thread::park_timeout(SAMPLE);
             }
+            #[cfg(target_os = "linux")]
+            SAMPLING.fetch_add(u64::try_from(cpu_time(Who::ThisThread).as_micros()).unwrap_or(0), Ordering::Relaxed);
         });
         let result = work();
         look();

@@ -11,6 +11,8 @@ import tempfile
 
 from retainers import agent
 
+#: Whether what takes long and is the same on every CPython is left out.
+IS_SHORT = bool(os.environ.get("RETAINERS_SHORT_TESTS"))
 #: The directory that holds the package.
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

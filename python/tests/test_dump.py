@@ -9,15 +9,15 @@ import unittest
 
 from retainers import agent
 
-from .heap import Directory, Heap, captured, dump_of, run
+from .heap import IS_SHORT, Directory, Heap, captured, dump_of, run
 
-MODES = [True, False] if hasattr(os, "fork") else [False]
+MODES = [True, False][:1 if IS_SHORT else 2] if hasattr(os, "fork") else [False]
 
 
 class Shape(unittest.TestCase):
     def test_lines_are_those_of_the_format(self):
         for fork in MODES:
-            for values in (True, False):
+            for values in [True, False][:1 if IS_SHORT else 2]:
                 with self.subTest(fork=fork, values=values):
                     heap = captured(fork=fork, values=values)
                     self.assertEqual(next(iter(heap.header)), "retainers")
@@ -47,6 +47,7 @@ class Shape(unittest.TestCase):
             self.assertEqual(len(file.getvalue()), dump.bytes)
             self.assertEqual(len(Heap(file.getvalue().decode("utf-8")).objects), dump.objects)
 
+    @unittest.skipIf(IS_SHORT, "on the newest CPython alone")
     def test_gzip(self):
         import gzip
 

@@ -10,9 +10,9 @@ import retainers
 from retainers import growth
 
 from . import shop
-from .heap import Directory, command, run
+from .heap import IS_SHORT, Directory, command, run
 
-if os.environ.get("RETAINERS_SHORT_TESTS"):
+if IS_SHORT:
     raise unittest.SkipTest("on the newest CPython alone")
 
 COMMAND = command()

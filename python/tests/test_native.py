@@ -30,6 +30,8 @@ BEYOND = {"type", "module", "function", "frame", "abc.ABCMeta", "builtin_functio
 #: Constants and names, which the capture and this test hold as well, now more, now less.
 SHARED = {"str", "int", "bytes", "tuple", "code", "float"}
 FORK = hasattr(os, "fork")
+#: Leaves out what the other tests show of other versions of CPython.
+on_the_newest = unittest.skipIf(os.environ.get("RETAINERS_SHORT_TESTS"), "on the newest CPython alone")
 
 
 def setUpModule():
@@ -373,6 +375,7 @@ class SameAsTheAgent(NativeCase):
         self.assertEqual(len(frames), 1)
         self.assertIn(id(held), native[frames[0]["object"]]["refs"])
 
+    @on_the_newest
     def test_without_values(self):
         secret = "in no dump %d" % id(self)
         heap = [Node(1), Plain(attribute=secret), {secret: [secret]}, {}, {"k": {"n": 1}}, Slots(secret), secret.encode()]
@@ -384,6 +387,7 @@ class SameAsTheAgent(NativeCase):
         names = attributes["edges"] + [name for address in attributes["refs"] for name in native[address].get("edges", ())]
         self.assertTrue({".attribute", "['attribute']"} & set(names))
 
+    @on_the_newest
     def test_without_a_fork(self):
         heap = [Node(1), Child(2), Plain(), {"k": (1, "a")}, {(1,): {2}}, Slots([])]
         native, python = dumped_twice(_native.walk, fork=False)
@@ -436,6 +440,7 @@ def random_heap(rng):
 
 
 class Secrets(NativeCase):
+    @on_the_newest
     def test_what_the_environment_holds_is_never_written(self):
         word = "never-written-%d" % os.getpid()
         with mock.patch.dict(os.environ, {"RETAINERS_TEST_SECRET": word}):

@@ -13,6 +13,8 @@ import subprocess
 import sys
 
 OLDEST = (3, 8)
+#: What runs on the oldest and the newest one alone: it is about when is captured and what the command answers, and takes long.
+AT_THE_ENDS = {"test_triggers.py", "test_why.py"}
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ASK = "import sys; print(sys.implementation.name, *sys.version_info[:3]); print(sys.version.split()[0]); print(sys.prefix)"
 
@@ -24,8 +26,11 @@ def main(tests):
     # each test starts processes of its own: as many interpreters at once as there are processors
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
     # what asks the command again and again runs on the newest one alone, unless it is asked for
-    running = [(version, [pool.submit(run, path, name, bool(tests) or path == interpreters[-1][1]) for name in tests or modules()])
-               for version, path in interpreters]
+    running = []
+    for place, (version, path) in enumerate(interpreters):
+        is_newest = place == len(interpreters) - 1
+        names = [name for name in tests or modules() if name not in AT_THE_ENDS or is_newest or place == 0]
+        running.append((version, [pool.submit(run, path, name, bool(tests) or is_newest) for name in names]))
     for version, parts in running:
         print("== CPython %s" % version, flush=True)
         results = [part.result() for part in parts]

@@ -6,6 +6,7 @@ plugin for pytest.
 PROFILE is the cargo profile, `release` by default. Takes maturin and pytest from PyPI by itself. Says which interpreters were tried.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -47,7 +48,12 @@ def main():
         scratch = pathlib.Path(scratch)
         wheel = build(scratch, profile)
         assert "-py3-none-" in wheel.name, wheel.name
-        tried = [check(python, wheel, scratch / str(number)) for number, python in enumerate(interpreters())]
+        pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
+        running = [pool.submit(check, python, wheel, scratch / str(number)) for number, python in enumerate(interpreters())]
+        tried = []
+        for version, said in (done.result() for done in running):
+            print(said, flush=True)
+            tried.append(version)
     print("%s works with CPython %s" % (wheel.name, ", ".join(tried)))
 
 
@@ -61,7 +67,7 @@ def build(scratch, profile):
 
 
 def check(python, wheel, directory):
-    """Installs the wheel for an interpreter and runs what it brought; the interpreter's version."""
+    """Installs the wheel for an interpreter and runs what it brought. The interpreter's version, and what is to be said of it."""
     installed = environment(python, directory)
     run(installed / "pip", "install", "--quiet", "--no-index", wheel)
     version = run(installed / "retainers", "--version")
@@ -69,22 +75,23 @@ def check(python, wheel, directory):
     dump = directory / "heap.jsonl.gz"
     program = directory / "leak.py"
     program.write_text(PROGRAM)
-    print(run(installed / "python", program, dump), end="")
+    said = run(installed / "python", program, dump)
     answer = run(installed / "retainers", dump, "--type", "Session", "--no-files")
     assert "1,000 __main__.Session" in answer and "registry['sessions'][" in answer, answer
-    check_plugin(installed, directory / "sample")
-    return run(installed / "python", "-c", "import platform; print(platform.python_version())").strip()
+    tests = check_plugin(installed, directory / "sample")
+    version = run(installed / "python", "-c", "import platform; print(platform.python_version())").strip()
+    return version, "%s   pytest: %d tests as expected" % (said, tests)
 
 
 def check_plugin(installed, directory):
-    """Installs pytest, which must find the plugin by itself, and runs tests of which half find a leak."""
+    """Installs pytest, which must find the plugin by itself, and runs tests of which half find a leak. How many they were."""
     run(installed / "pip", "install", "--quiet", "pytest")
     directory.mkdir()
     environment = {"PATH": os.pathsep.join([str(installed), os.environ.get("PATH", "")])}
     environment.update({name: "" for name in ("RETAINERS_BINARY", "PYTHONPATH")})
     found, text = outcomes(str(installed / "python"), str(directory), **environment)
     judge(found, text)
-    print("   pytest: %d tests as expected" % len(found))
+    return len(found)
 
 
 def interpreters():

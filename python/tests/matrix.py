@@ -25,12 +25,12 @@ def main(tests):
     passed = failed = 0
     # each test starts processes of its own: as many interpreters at once as there are processors
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
-    # what asks the command again and again runs on the newest one alone, unless it is asked for
+    # what asks the command again and again runs on the newest one alone, unless it is asked for; it has most to do, so it begins
     running = []
-    for place, (version, path) in enumerate(interpreters):
+    for place, (version, path) in reversed(list(enumerate(interpreters))):
         is_newest = place == len(interpreters) - 1
         names = [name for name in tests or modules() if name not in AT_THE_ENDS or is_newest or place == 0]
-        running.append((version, [pool.submit(run, path, name, bool(tests) or is_newest) for name in names]))
+        running.insert(0, (version, [pool.submit(run, path, name, bool(tests) or is_newest) for name in names]))
     for version, parts in running:
         print("== CPython %s" % version, flush=True)
         results = [part.result() for part in parts]

@@ -117,6 +117,7 @@ enum Who {
 }
 
 /// Microseconds of the processor that the sampling of memory took in this process.
+#[cfg(unix)]
 static SAMPLING: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(unix)]

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unittest
 
 from retainers import agent
 
 #: Whether what takes long and is the same on every CPython is left out.
 IS_SHORT = bool(os.environ.get("RETAINERS_SHORT_TESTS"))
+on_the_newest = unittest.skipIf(IS_SHORT, "on the newest CPython alone")
 #: The directory that holds the package.
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -9,7 +9,7 @@ import unittest
 
 from retainers import agent
 
-from .heap import IS_SHORT, Directory, Heap, captured, dump_of, run
+from .heap import IS_SHORT, Directory, Heap, captured, dump_of, on_the_newest, run
 
 MODES = [True, False][:1 if IS_SHORT else 2] if hasattr(os, "fork") else [False]
 
@@ -47,7 +47,7 @@ class Shape(unittest.TestCase):
             self.assertEqual(len(file.getvalue()), dump.bytes)
             self.assertEqual(len(Heap(file.getvalue().decode("utf-8")).objects), dump.objects)
 
-    @unittest.skipIf(IS_SHORT, "on the newest CPython alone")
+    @on_the_newest
     def test_gzip(self):
         import gzip
 

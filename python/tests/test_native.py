@@ -24,14 +24,13 @@ PYTHON = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PYTHON))
 
 from retainers import _native, agent  # noqa: E402
+from tests.heap import on_the_newest  # noqa: E402
 
 #: What the heap of a test leads to beyond itself, and where the comparison stops.
 BEYOND = {"type", "module", "function", "frame", "abc.ABCMeta", "builtin_function_or_method"}
 #: Constants and names, which the capture and this test hold as well, now more, now less.
 SHARED = {"str", "int", "bytes", "tuple", "code", "float"}
 FORK = hasattr(os, "fork")
-#: Leaves out what the other tests show of other versions of CPython.
-on_the_newest = unittest.skipIf(os.environ.get("RETAINERS_SHORT_TESTS"), "on the newest CPython alone")
 
 
 def setUpModule():

@@ -51,28 +51,28 @@ fn read_piece(source: &Source, start: usize, limit: usize) -> (Piece, Stop, usiz
     let mut record = Record::default();
     let mut learned = Learned::default();
     let mut scanner = Scanner::new(bytes, start);
-    loop {
+    let stop = loop {
         while scanner.take(b',') {}
         let place = scanner.position();
         if place >= limit {
-            return (piece, Stop::At(place), place);
+            break Stop::At(place);
         }
         match scanner.peek() {
             Some(b'{') => {}
-            Some(b']') => break,
+            Some(b']') => break Stop::End,
             Some(_) => {
                 piece.damage.broken(place as u64, "expected a record");
                 if !next_record(bytes, &mut scanner) {
-                    break;
+                    break Stop::End;
                 }
                 continue;
             }
             None => {
                 piece.damage.cut_off = Some(format!("the array is not closed at byte {}", bytes.len()));
-                break;
+                break Stop::End;
             }
         }
-        if let Some(end) = piece.familiar(bytes, place, &mut record, &mut learned) {
+        if let (end, true) = learned.read(bytes, place, place + 1, &mut piece.table) {
             scanner.seek(end);
             continue;
         }
@@ -86,17 +86,17 @@ fn read_piece(source: &Source, start: usize, limit: usize) -> (Piece, Stop, usiz
             scanner.lone_surrogates = 0;
             if malformed.offset >= bytes.len() {
                 piece.damage.cut_off = Some(format!("the last record breaks off at byte {}", bytes.len()));
-                break;
+                break Stop::End;
             }
             piece.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
             scanner.seek(malformed.offset.max(place + 1));
             if !next_record(bytes, &mut scanner) {
-                break;
+                break Stop::End;
             }
         }
-    }
-    let end = scanner.position();
-    (piece, Stop::End, end)
+    };
+    piece.add_recognised(learned.found());
+    (piece, stop, scanner.position())
 }
 
 /// Moves to the next line that begins with `{`.

@@ -4,7 +4,7 @@
 //! same is computed otherwise. Whoever calls falls back on the [`Scanner`](super::scan::Scanner) where these functions give
 //! no answer.
 
-use wide::{i16x8, u8x16, u16x8};
+use wide::{i8x16, i16x8, u8x16, u16x8};
 
 /// A bit for each byte of `block` that is `wanted`, the first byte's lowest.
 #[inline]
@@ -74,27 +74,46 @@ fn parity(mut bits: u64) -> u64 {
 
 /// The whole number of at most 16 digits at `at`, and the position after it. `None` where there is no digit, where there are
 /// more, or where it is too near the beginning or the end of `bytes`.
+#[inline(always)]
+pub fn number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    number_before(bytes, at).map(|(number, end, _)| (number, end))
+}
+
+/// Bytes before a number that are looked at, and those from its first one on.
+const BEFORE: usize = 16;
+const FROM: usize = 48;
+
+/// As [`number`], with the two bytes after it.
 ///
 /// The sixteen bytes that end with the number are looked at: each digit then has its place, whatever the number's length.
 #[inline(always)]
-pub fn number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
-    let block: &[u8; 17] = bytes.get(at..)?.first_chunk()?;
-    let values = u8x16::new(*block.first_chunk()?) - u8x16::splat(b'0');
-    let are_digits = values.min(u8x16::splat(9)).simd_eq(values).to_bitmask();
-    let count = (!are_digits | 1 << 16).trailing_zeros() as usize;
-    if count == 0 || count == 16 && block[16].is_ascii_digit() {
+pub fn number_before(bytes: &[u8], at: usize) -> Option<(u64, usize, [u8; 2])> {
+    let around: &[u8; BEFORE + FROM] = bytes.get(at.checked_sub(BEFORE)?..)?.first_chunk()?;
+    let block: &[u8; 16] = around[BEFORE..].first_chunk()?;
+    // digits become the largest numbers with a sign
+    let shifted: i8x16 = bytemuck::cast(u8x16::new(*block) + u8x16::splat(127 - b'9'));
+    let are_others = i8x16::splat(127 - 9).simd_gt(shifted).to_bitmask();
+    let count = (are_others | 1 << 16).trailing_zeros() as usize & 31;
+    // addresses of processes have 15
+    if count.wrapping_sub(1) >= 15 && !is_sixteen(around, count) {
         return None;
     }
-    let end = at + count;
-    let last: &[u8; 16] = bytes.get(end.checked_sub(16)?..)?.first_chunk()?;
-    let is_of_number: &[u8; 16] = NUMBER_BYTES.get(count..)?.first_chunk()?;
+    let last: &[u8; 16] = around[count..].first_chunk()?;
+    let is_of_number: &[u8; 16] = NUMBER_BYTES[count..].first_chunk()?;
     let values = (u8x16::new(*last) - u8x16::splat(b'0')) & u8x16::new(*is_of_number);
-    Some((value_of_sixteen(values), end))
+    Some((value_of_sixteen(values), at + count, [around[BEFORE + count], around[BEFORE + count + 1]]))
+}
+
+/// Whether so many digits are sixteen, without another after them.
+#[cold]
+#[inline(never)]
+fn is_sixteen(around: &[u8; BEFORE + FROM], count: usize) -> bool {
+    count == 16 && !around[BEFORE + 16].is_ascii_digit()
 }
 
 /// From the place of its count of digits on: which of sixteen bytes that end with a number are the number's.
-const NUMBER_BYTES: [u8; 32] = {
-    let mut bytes = [0; 32];
+const NUMBER_BYTES: [u8; 48] = {
+    let mut bytes = [0; 48];
     let mut place = 16;
     while place < 32 {
         bytes[place] = u8::MAX;
@@ -106,19 +125,15 @@ const NUMBER_BYTES: [u8; 32] = {
 /// The number that sixteen values of digits make, the first one first. Pairs, then fours, then eights.
 #[inline(always)]
 fn value_of_sixteen(values: u8x16) -> u64 {
-    const TENS: [i16; 8] = [100, 1, 100, 1, 100, 1, 100, 1];
-    // the first byte of a pair is the lower one
+    const HUNDREDS: [i16; 8] = [100, 1, 100, 1, 100, 1, 100, 1];
+    const MYRIADS: [i16; 8] = [10_000, 1, 10_000, 1, 10_000, 1, 10_000, 1];
+    // the first byte of a pair is the lower one: its tenfold comes on top of the other
     let words: u16x8 = bytemuck::cast(values);
-    let pairs = (words & u16x8::splat(0xff)) * u16x8::splat(10) + (words >> 8);
-    let pairs: i16x8 = bytemuck::cast(pairs);
-    let [first, second]: [u64; 2] = bytemuck::cast(pairs.dot(i16x8::new(TENS)));
-    eight(first) * 100_000_000 + eight(second)
-}
-
-/// The number that two fours make, the first one lower.
-#[inline(always)]
-fn eight(fours: u64) -> u64 {
-    (fours & 0xffff_ffff) * 10_000 + (fours >> 32)
+    let pairs: i16x8 = bytemuck::cast((words * u16x8::splat(10 << 8 | 1)) >> 8);
+    let fours = pairs.dot(i16x8::new(HUNDREDS));
+    let fours = i16x8::from_i32x8_saturate(bytemuck::cast([fours, fours]));
+    let [eights, _]: [u64; 2] = bytemuck::cast(fours.dot(i16x8::new(MYRIADS)));
+    (eights & 0xffff_ffff) * 100_000_000 + (eights >> 32)
 }
 
 /// As [`number`], fastest where there are no more than 7 digits.

@@ -14,7 +14,7 @@ use memchr::{memchr, memrchr};
 use rayon::prelude::*;
 
 use super::array;
-use super::learned::Learned;
+use super::learned::{Learned, Recognised};
 use super::record::{self, Aside, Kept, Order, Record};
 use super::scan::{Scanner, decode};
 use crate::error::Result;
@@ -108,7 +108,7 @@ fn merged(source: &Source, read: Vec<Piece>) -> Loaded {
     };
     for piece in read {
         loaded.counts.0 += piece.table.len() as u64;
-        loaded.counts.1 += piece.references;
+        loaded.counts.1 += piece.table.reference_count() as u64;
         loaded.has_names |= piece.has_names;
         loaded.damage.merge(piece.damage);
         loaded.asides.unseen.extend(piece.asides.unseen);
@@ -125,12 +125,13 @@ pub(super) struct Piece {
     pub(super) table: ObjectTable,
     pub(super) damage: Damage,
     asides: Asides,
-    references: u64,
     has_names: bool,
 }
 
 /// Bytes between two reports of progress.
 const PROGRESS_STEP: u64 = 1 << 20;
+/// Bytes between two looks at how far reading has come.
+const STRIDE: usize = 1 << 14;
 /// Bytes below which a piece is not worth a thread.
 const MIN_PIECE: usize = 1 << 18;
 
@@ -162,7 +163,8 @@ fn read_lines(source: &Source, range: Range<usize>, progress: &Progress) -> Piec
     let mut reported = (range.start as u64, 0);
     while line_start < range.end {
         window.move_to(line_start);
-        line_start = piece.next_line(bytes, line_start, range.end, &mut record, &mut learned);
+        let stop = range.end.min(line_start + STRIDE);
+        line_start = piece.read_lines(bytes, line_start, (stop, range.end), &mut record, &mut learned);
         while line_start as u64 - reported.0 >= PROGRESS_STEP {
             progress.advance(PROGRESS_STEP);
             progress.add_objects(piece.table.len() as u64 - reported.1);
@@ -170,6 +172,7 @@ fn read_lines(source: &Source, range: Range<usize>, progress: &Progress) -> Piec
         }
     }
     progress.add_objects(piece.table.len() as u64 - reported.1);
+    piece.add_recognised(learned.found());
     piece
 }
 
@@ -184,46 +187,40 @@ pub(super) fn table_for(bytes: &[u8], range: &Range<usize>, mark: u8) -> ObjectT
 }
 
 impl Piece {
-    /// Reads the record at `start` if it looks like one before it, and returns where it ends.
-    #[inline]
-    pub(super) fn familiar<'a>(
-        &mut self,
-        bytes: &'a [u8],
-        start: usize,
-        record: &mut Record<'a>,
-        learned: &mut Learned,
-    ) -> Option<usize> {
-        let next = learned.read(bytes, start, record)?;
-        // lines without an address, and roots, are not learned
-        let address = record.address?;
-        record.keep_object(address, start, &mut self.table);
-        self.damage.wide_ids += u64::from(record::has_wide_id(address));
-        self.has_names |= record.has_names;
-        self.references += record.reference_count() as u64;
-        self.asides.last_record = start;
-        Some(next)
+    /// Notes what the records were that were read by what was learned.
+    pub(super) fn add_recognised(&mut self, found: Recognised) {
+        self.damage.wide_ids += found.wide_ids;
+        self.has_names |= found.has_names;
+        self.asides.last_record = self.asides.last_record.max(found.last);
     }
 
-    /// Reads the line at `start` and returns where the next one starts. The range of lines ends at `limit`.
-    fn next_line<'a>(
+    /// Reads the lines from `start` on up to the first that starts at `stop` or behind it, and returns where that is. The range
+    /// of lines ends at `limit`.
+    fn read_lines<'a>(
         &mut self,
         bytes: &'a [u8],
         start: usize,
-        limit: usize,
+        (stop, limit): (usize, usize),
         record: &mut Record<'a>,
         learned: &mut Learned,
     ) -> usize {
-        if let Some(next) = self.familiar(bytes, start, record, learned) {
-            return next;
+        let mut start = start;
+        while start < stop {
+            let is_read;
+            (start, is_read) = learned.read(bytes, start, stop, &mut self.table);
+            if is_read {
+                break;
+            }
+            let newline = memchr(b'\n', &bytes[start..limit]).map(|distance| start + distance);
+            let end = newline.unwrap_or(limit);
+            let before = self.table.len();
+            self.line(bytes, start, end, record);
+            if newline.is_some() && self.table.len() > before && learned.is_curious() {
+                learned.learn(bytes, start, end + 1);
+            }
+            start = end + 1;
         }
-        let newline = memchr(b'\n', &bytes[start..limit]).map(|distance| start + distance);
-        let end = newline.unwrap_or(limit);
-        let before = self.table.len();
-        self.line(bytes, start, end, record);
-        if newline.is_some() && self.table.len() > before && learned.is_curious() {
-            learned.learn(bytes, start, end + 1);
-        }
-        end + 1
+        start
     }
 
     fn line<'a>(&mut self, bytes: &'a [u8], start: usize, end: usize, record: &mut Record<'a>) {
@@ -269,15 +266,14 @@ impl Piece {
     ) -> super::scan::Scan<()> {
         let kept = record.read(scanner, &mut self.table)?;
         self.damage.lone_surrogates += std::mem::take(&mut scanner.lone_surrogates);
-        self.count(record, kept, place);
+        self.count(kept, place);
         Ok(())
     }
 
     /// Counts what is in a record that was added to the table.
-    fn count(&mut self, record: &Record<'_>, kept: Kept<'_>, place: usize) {
+    fn count(&mut self, kept: Kept<'_>, place: usize) {
         self.damage.wide_ids += u64::from(kept.has_wide_id);
         self.has_names |= kept.has_names;
-        self.references += record.reference_count() as u64;
         match kept.aside {
             Some(Aside::End(text)) => self.asides.end = Some((place, text.to_vec())),
             Some(Aside::Unseen(what, count)) => {

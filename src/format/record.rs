@@ -40,19 +40,19 @@ pub enum Order {
 /// A record while it is read. Kept between records so that its lists need not be allocated again.
 #[derive(Debug, Default)]
 pub struct Record<'a> {
-    pub(super) address: Option<u64>,
-    pub(super) type_name: &'a [u8],
-    pub(super) module: Option<&'a [u8]>,
-    pub(super) size: u64,
-    pub(super) external: u64,
+    address: Option<u64>,
+    type_name: &'a [u8],
+    module: Option<&'a [u8]>,
+    size: u64,
+    external: u64,
     root: Option<&'a [u8]>,
     name: Option<&'a [u8]>,
     thread: Option<&'a [u8]>,
     /// The object of a root line.
     object: Option<u64>,
-    pub(super) references: Vec<u64>,
-    pub(super) weak: Vec<u64>,
-    pub(super) has_names: bool,
+    references: Vec<u64>,
+    weak: Vec<u64>,
+    has_names: bool,
     aside: Option<Aside<'a>>,
 }
 
@@ -99,8 +99,7 @@ impl<'a> Record<'a> {
     }
 
     /// Forgets the record that was read last.
-    #[inline]
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         let Self {
             address,
             type_name,
@@ -160,8 +159,7 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     /// The record has no address; nothing is added then.
-    #[inline]
-    pub(super) fn keep(&mut self, place: usize, table: &mut ObjectTable) -> Scan<Kept<'a>> {
+    fn keep(&mut self, place: usize, table: &mut ObjectTable) -> Scan<Kept<'a>> {
         let mut kept = Kept { aside: None, has_wide_id: false, has_names: self.has_names, is_object: false };
         let Some(address) = self.address else {
             if let (Some(kind), Some(object)) = (self.root, self.object) {
@@ -183,21 +181,14 @@ impl<'a> Record<'a> {
     }
 
     /// Adds the object that was read at `place`, whether it is a root or not.
-    #[inline]
-    pub(super) fn keep_object(&self, address: u64, place: usize, table: &mut ObjectTable) {
-        let type_number = self.type_number(table);
+    fn keep_object(&self, address: u64, place: usize, table: &mut ObjectTable) {
+        let type_number = type_number(table, self.module.unwrap_or(b""), self.type_name);
         table.object(address, type_number, self.size, place as u64);
         table.references(&self.references);
         self.weak.iter().for_each(|&target| table.weak_reference(target));
         if self.external > 0 {
             table.external_size(self.external);
         }
-    }
-
-    #[inline]
-    fn type_number(&self, table: &mut ObjectTable) -> u32 {
-        let (module, name) = (self.module.unwrap_or(b""), self.type_name);
-        table.type_number(module, name, || qualified(&decode(module), &decode(name)))
     }
 
     fn root_record(&self, address: u64, kind: &[u8]) -> RootRecord {
@@ -209,6 +200,11 @@ impl<'a> Record<'a> {
         };
         RootRecord { address, kind: RootKind::from_word(&decode(kind)), name }
     }
+}
+
+/// The number of a type in a table, by what a record says of it.
+pub(super) fn type_number(table: &mut ObjectTable, module: &[u8], name: &[u8]) -> u32 {
+    table.type_number(module, name, || qualified(&decode(module), &decode(name)))
 }
 
 /// Whether an id passed 2⁵³, up to which writers that go through floating point are exact.

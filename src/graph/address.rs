@@ -6,6 +6,7 @@
 //! one population count, and two bytes an object turn ranks into rows: [`AddressIndex`]. Where addresses do not cluster
 //! (random 64-bit ids), a sorted array and binary search take over.
 
+use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -45,69 +46,97 @@ fn place_of(address: u64) -> u32 {
     (address >> PLACE_SHIFT) as u32 & (PLACES - 1)
 }
 
-/// Where a page stands among those that were met last. The multiplier is 2⁶⁴ divided by the golden ratio (Knuth, The Art of
-/// Computer Programming 3, 6.4): the pages of several regions of memory do not meet in a few places.
+/// An address without its place: the same for all of a page, as [`page_of`] is, but had with one instruction.
 #[inline]
-fn recent_place(page: u64) -> usize {
-    (page.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT.ilog2())) as usize % RECENT
+fn without_place(address: u64) -> u64 {
+    address & !(u64::from(PLACES - 1) << PLACE_SHIFT)
+}
+
+/// Where a page stands among those that were met last, by an address without its place. The multiplier is 2⁶⁴ divided by the
+/// golden ratio (Knuth, The Art of Computer Programming 3, 6.4): the pages of several regions of memory do not meet in a few
+/// places.
+#[inline]
+fn recent_place(without_place: u64) -> usize {
+    (without_place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT.ilog2())) as usize % RECENT
 }
 
 /// Numbers the pages of addresses in order of appearance and encodes addresses by them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pages {
     /// Page of each slot.
     pages: Vec<u64>,
     slots: FxHashMap<u64, u32>,
-    /// Pages and their slots, by [`recent_place`]; nothing until the first address.
-    recent: Option<Box<Recent>>,
+    /// Pages that were met last, by [`recent_place`].
+    recent: Box<[RecentPage; RECENT]>,
+    /// How many codes were asked for, as far as it was told.
     codes: usize,
 }
 
-/// Pages and the slots where their codes begin.
-type Recent = [(u64, u32); RECENT];
+/// The addresses of a page without their places, and the code of its first place.
+type RecentPage = (u64, u32);
+
+impl Default for Pages {
+    fn default() -> Self {
+        // an address without its place is never this
+        let none = (u64::MAX, 0);
+        Self { pages: Vec::new(), slots: FxHashMap::default(), recent: Box::new([none; RECENT]), codes: 0 }
+    }
+}
 
 impl Pages {
     /// The code of an address, whose page gets a slot when it has none; `None` when there would be too many pages for what
-    /// they hold.
+    /// they hold: for the codes of which [`Pages::count`] was told.
     #[inline]
     pub fn code(&mut self, address: u64) -> Option<u32> {
-        self.codes += 1;
-        self.known_code(address).or_else(|| Some(self.enter(page_of(address))? | place_of(address)))
+        let page = without_place(address);
+        let (known, first) = self.recent[recent_place(page)];
+        if known == page {
+            return Some(first | place_of(address));
+        }
+        Some(self.enter(address)? | place_of(address))
+    }
+
+    /// Notes that so many codes are in use.
+    #[inline]
+    pub fn count(&mut self, codes: usize) {
+        self.codes += codes;
     }
 
     /// Appends the codes of addresses to `codes`, unless one of them has none: returns whether all were appended, none is
     /// otherwise.
-    #[inline]
     pub fn append_codes(&mut self, addresses: &[u64], codes: &mut Column<u32>) -> bool {
-        self.codes += addresses.len();
-        let recent = self.recent.get_or_insert_with(no_recent);
+        self.count(addresses.len());
         for (code, &address) in codes.more(addresses.len()).iter_mut().zip(addresses) {
-            let page = page_of(address);
-            let (known, mut first) = recent[recent_place(page)];
-            if known != page {
-                let Some(found) = first_code(page, &mut self.pages, &mut self.slots, recent, self.codes) else {
-                    codes.truncate(codes.len() - addresses.len());
-                    return false;
-                };
-                first = found;
-            }
-            *code = first | place_of(address);
+            let Some(own) = self.code(address) else {
+                codes.truncate(codes.len() - addresses.len());
+                return false;
+            };
+            *code = own;
         }
         true
     }
 
-    /// The code of an address whose page was met lately.
-    #[inline]
-    fn known_code(&self, address: u64) -> Option<u32> {
+    /// The first code of the page of an address that was not met lately. The page gets a slot when it has none; `None` when
+    /// there would be too many pages for so many codes.
+    #[cold]
+    #[inline(never)]
+    fn enter(&mut self, address: u64) -> Option<u32> {
         let page = page_of(address);
-        let (known, first) = self.recent.as_ref()?[recent_place(page)];
-        (known == page).then_some(first | place_of(address))
-    }
-
-    /// The first code of a page; see [`first_code`].
-    fn enter(&mut self, page: u64) -> Option<u32> {
-        let recent = self.recent.get_or_insert_with(no_recent);
-        first_code(page, &mut self.pages, &mut self.slots, recent, self.codes)
+        let next = u32::try_from(self.pages.len()).ok()?;
+        let slot = match self.slots.entry(page) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                if self.pages.len() >= MOST_PAGES.min(SPARE_PAGES + self.codes / CODES_PER_PAGE) {
+                    return None;
+                }
+                self.pages.push(page);
+                *entry.insert(next)
+            }
+        };
+        let first = slot << PLACE_BITS;
+        let without_place = without_place(address);
+        self.recent[recent_place(without_place)] = (without_place, first);
+        Some(first)
     }
 
     /// The address that a code of these pages stands for.
@@ -121,37 +150,13 @@ impl Pages {
     }
 }
 
-fn no_recent() -> Box<Recent> {
-    Box::new([(u64::MAX, 0); RECENT])
-}
-
-/// The first code of a page that was not met lately, which gets a slot when it has none; `None` when there would be too many
-/// pages for so many codes.
-#[cold]
-#[inline(never)]
-fn first_code(
-    page: u64,
-    pages: &mut Vec<u64>,
-    slots: &mut FxHashMap<u64, u32>,
-    recent: &mut Recent,
-    codes: usize,
-) -> Option<u32> {
-    let next = u32::try_from(pages.len()).ok()?;
-    let slot = *slots.entry(page).or_insert(next);
-    if slot == next {
-        if pages.len() >= MOST_PAGES.min(SPARE_PAGES + codes / CODES_PER_PAGE) {
-            return None;
-        }
-        pages.push(page);
-    }
-    let first = slot << PLACE_BITS;
-    recent[recent_place(page)] = (page, first);
-    Some(first)
-}
-
 fn decode(pages: &[u64], code: u32) -> u64 {
-    let page = pages[(code >> PLACE_BITS) as usize];
-    (page >> PLACE_SHIFT) << PAGE_SHIFT | u64::from(code & (PLACES - 1)) << PLACE_SHIFT | (page & 7)
+    first_address(pages[(code >> PLACE_BITS) as usize]) | u64::from(code & (PLACES - 1)) << PLACE_SHIFT
+}
+
+/// The address at the first place of a page.
+fn first_address(page: u64) -> u64 {
+    (page >> PLACE_SHIFT) << PAGE_SHIFT | (page & 7)
 }
 
 /// Addresses of objects by row, distinct.
@@ -337,6 +342,7 @@ impl AddressIndex {
         }
         let mut all = All(Pages::default(), Vec::with_capacity(addresses.len()));
         for &address in addresses {
+            all.0.count(1);
             match all.0.code(address) {
                 Some(code) => all.1.push(code),
                 None => return Self::sorted(addresses),
@@ -367,7 +373,7 @@ impl AddressIndex {
         for (piece, marked) in pieces.iter().zip(&marked) {
             let pages = piece.pages().pages.iter().zip(marked.chunks_exact(WORDS));
             for (&page, _) in pages.filter(|(_, marks)| marks.iter().any(|&bits| bits != 0)) {
-                slots.enter(page)?;
+                slots.enter(first_address(page))?;
             }
         }
         let mut bitmaps = bitmaps(&slots, pieces, marked);

@@ -6,7 +6,7 @@
 mod link;
 mod table;
 
-pub use self::table::ObjectTable;
+pub use self::table::{Coder, ObjectTable};
 
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
@@ -43,7 +43,8 @@ pub struct GraphBuilder {
 
 impl GraphBuilder {
     /// Appends the next piece of the dump.
-    pub fn add(&mut self, table: ObjectTable) {
+    pub fn add(&mut self, mut table: ObjectTable) {
+        table.settle();
         self.tables.push(table);
     }
 

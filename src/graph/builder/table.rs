@@ -13,6 +13,12 @@ pub struct ObjectTable {
     pub(super) rows: Column<Row>,
     /// Codes of the addresses that the objects refer to, one object after the other.
     pub(super) targets: Column<u32>,
+    /// Rows that come after those, until there are enough of them: appending a few numbers to a column is dear.
+    fresh_rows: Vec<Row>,
+    /// Their targets, and those of an object that is still read.
+    fresh_targets: Vec<u32>,
+    /// How many of them are of rows.
+    settled_targets: usize,
     pub(super) pages: Pages,
     /// Addresses as they are, once they turned out not to cluster; codes have no meaning then.
     pub(super) wide: Option<Box<WideAddresses>>,
@@ -58,6 +64,31 @@ struct RecentType {
     number: u32,
 }
 
+/// Rows that are appended at once, and a quarter of the targets.
+const FRESH: usize = 1 << 9;
+
+/// Makes codes of addresses, for an object that is read and for what it refers to.
+#[derive(Debug)]
+pub struct Coder<'a> {
+    pages: &'a mut Pages,
+    targets: &'a mut Vec<u32>,
+}
+
+impl Coder<'_> {
+    /// The code of the object's address; `None` where it has none.
+    #[inline]
+    pub fn code(&mut self, address: u64) -> Option<u32> {
+        self.pages.code(address)
+    }
+
+    /// Notes a strong reference of the object; `None` where the target has no code.
+    #[inline]
+    pub fn reference(&mut self, target: u64) -> Option<()> {
+        self.targets.push(self.pages.code(target)?);
+        Some(())
+    }
+}
+
 /// Types that are found again without hashing.
 const RECENT_TYPES: usize = 256;
 
@@ -69,19 +100,52 @@ impl ObjectTable {
 
     /// Appends an object; the references that follow are its own. `type_number` comes from [`ObjectTable::type_number`]
     /// of the same table.
-    #[inline]
     pub fn object(&mut self, address: u64, type_number: u32, size: u64, place: u64) {
-        let row = self.next_row();
-        let place = self.after_base(row, place);
-        let narrow = u32::try_from(size).unwrap_or(u32::MAX);
-        if narrow == u32::MAX {
-            self.wide_sizes.push((row, size));
-        }
         let code = self.code(address);
         if let Some(wide) = &mut self.wide {
             wide.objects.push(address);
         }
-        self.rows.push([code, type_number, narrow, place, 0]);
+        self.fresh_targets.truncate(self.settled_targets);
+        self.coded_object(code, type_number, size, place);
+    }
+
+    /// What makes codes of addresses for [`ObjectTable::coded_object`]; `None` where addresses turned out not to cluster.
+    #[inline]
+    pub fn coder(&mut self) -> Option<Coder<'_>> {
+        self.fresh_targets.truncate(self.settled_targets);
+        if self.wide.is_some() {
+            return None;
+        }
+        Some(Coder { pages: &mut self.pages, targets: &mut self.fresh_targets })
+    }
+
+    /// As [`ObjectTable::object`], by the code of [`ObjectTable::coder`], which still gives one, and with the references that
+    /// it was given.
+    #[inline]
+    pub fn coded_object(&mut self, code: u32, type_number: u32, size: u64, place: u64) {
+        let place = self.after_base(place);
+        let narrow = u32::try_from(size).unwrap_or(u32::MAX);
+        if narrow == u32::MAX {
+            self.wide_sizes.push((self.next_row(), size));
+        }
+        let targets = self.fresh_targets.len() - self.settled_targets;
+        self.settled_targets += targets;
+        self.pages.count(targets + 1);
+        self.fresh_rows.push([code, type_number, narrow, place, u32::try_from(targets).unwrap_or(u32::MAX)]);
+        if self.fresh_rows.len() >= FRESH || self.settled_targets >= FRESH * 4 {
+            self.settle();
+        }
+    }
+
+    /// Appends fresh rows to the columns.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn settle(&mut self) {
+        self.rows.extend_from_slice(&self.fresh_rows);
+        self.targets.extend_from_slice(&self.fresh_targets[..self.settled_targets]);
+        self.fresh_rows.clear();
+        self.fresh_targets.clear();
+        self.settled_targets = 0;
     }
 
     /// A strong reference of the last object.
@@ -90,11 +154,11 @@ impl ObjectTable {
     }
 
     /// Strong references of the last object.
-    #[inline]
     pub fn references(&mut self, targets: &[u64]) {
         if targets.is_empty() {
             return;
         }
+        self.settle();
         let Some(row) = self.rows.last_mut() else {
             return;
         };
@@ -125,6 +189,7 @@ impl ObjectTable {
     #[cold]
     pub(super) fn widen(&mut self) {
         if self.wide.is_none() {
+            self.settle();
             let pages = &self.pages;
             self.wide = Some(Box::new(WideAddresses {
                 objects: self.rows.iter().map(|row| pages.address(row[CODE])).collect(),
@@ -135,13 +200,17 @@ impl ObjectTable {
         }
     }
 
-    /// How far `place` comes after the base of its row, which is a new one where it would be too far.
-    fn after_base(&mut self, row: u32, place: u64) -> u32 {
+    /// How far `place` comes after the base of the next row, which is a new one where it would be too far.
+    #[inline]
+    fn after_base(&mut self, place: u64) -> u32 {
         let after = |base: u64| place.checked_sub(base).and_then(|distance| u32::try_from(distance).ok());
-        if let Some(distance) = self.place_bases.last().and_then(|&(_, base)| after(base)) {
-            return distance;
-        }
-        self.place_bases.push((row, place));
+        let distance = self.place_bases.last().and_then(|&(_, base)| after(base));
+        distance.unwrap_or_else(|| self.new_base(place))
+    }
+
+    #[cold]
+    fn new_base(&mut self, place: u64) -> u32 {
+        self.place_bases.push((self.next_row(), place));
         0
     }
 
@@ -166,7 +235,6 @@ impl ObjectTable {
 
     /// The number of a type in this table. `module` and `name` are how the record writes it; `decode` makes its qualified
     /// name.
-    #[inline]
     pub fn type_number(&mut self, module: &[u8], name: &[u8], decode: impl FnOnce() -> String) -> u32 {
         let mixed =
             name.len().wrapping_mul(31) ^ usize::from(*name.last().unwrap_or(&0)).wrapping_mul(7) ^ module.len();
@@ -206,25 +274,25 @@ impl ObjectTable {
 
     /// How many objects it holds.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.len() + self.fresh_rows.len()
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     fn next_row(&self) -> u32 {
-        u32::try_from(self.rows.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.len()).unwrap_or(u32::MAX)
     }
 
     fn last_row(&self) -> Option<u32> {
-        u32::try_from(self.rows.len().checked_sub(1)?).ok()
+        u32::try_from(self.len().checked_sub(1)?).ok()
     }
 
     /// Strong references of all objects.
-    pub(super) fn reference_count(&self) -> usize {
-        self.wide.as_ref().map_or(self.targets.len(), |wide| wide.targets.len())
+    pub fn reference_count(&self) -> usize {
+        self.wide.as_ref().map_or(self.targets.len() + self.settled_targets, |wide| wide.targets.len())
     }
 }
 

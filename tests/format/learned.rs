@@ -15,9 +15,12 @@ struct Style {
     end: &'static str,
 }
 
-fn style() -> impl Strategy<Value = Style> {
-    let keys = Just(vec!["address", "type", "size", "module", "value", "len", "name", "refs", "edges", "weak", "flag"]);
-    let keys = (keys.prop_shuffle(), 3usize..12).prop_map(|(mut keys, count)| {
+/// Keys of a record, and others that mean the same as some of them.
+const KEYS: [&str; 11] = ["address", "type", "size", "module", "value", "len", "name", "refs", "edges", "weak", "flag"];
+const ALIASES: [&str; 5] = ["class", "children", "referents", "id", "external"];
+
+fn style(keys: Vec<&'static str>) -> impl Strategy<Value = Style> {
+    let keys = (Just(keys).prop_shuffle(), 3usize..12).prop_map(|(mut keys, count)| {
         keys.retain(|key| *key != "address");
         keys.truncate(count);
         keys.insert(count / 2, "address");
@@ -50,14 +53,15 @@ fn value(key: &'static str, row: usize) -> BoxedStrategy<String> {
     let address = || prop_oneof![8 => (0u64..40).prop_map(|row| 94_352_915_331_280 + 16 * row), 1 => any::<u64>()];
     let list = |items: Vec<String>| format!("[{}]", items.join(","));
     match key {
-        "address" => Just((94_352_915_331_280 + 16 * row as u64).to_string()).boxed(),
-        "refs" => prop::collection::vec(address().prop_map(|address| address.to_string()), 0..6).prop_map(list).boxed(),
+        "address" | "id" => Just((94_352_915_331_280 + 16 * row as u64).to_string()).boxed(),
+        "refs" | "children" | "referents" => prop::collection::vec(address().prop_map(|address| address.to_string()), 0..6).prop_map(list).boxed(),
         "weak" => prop::collection::vec(address().prop_map(|address| address.to_string()), 0..2).prop_map(list).boxed(),
         "edges" => prop::collection::vec(text(), 0..9).prop_map(list).boxed(),
         "size" => {
             prop_oneof![4 => Just("64".to_owned()), 1 => Just("640".to_owned()), 3 => number().prop_map(|number| number.to_string())]
                 .boxed()
         }
+        "external" => prop_oneof![3 => Just("0".to_owned()), 2 => Just("4096".to_owned()), 1 => number().prop_map(|number| number.to_string())].boxed(),
         "len" => number().prop_map(|number| number.to_string()).boxed(),
         "flag" => {
             prop_oneof![Just("true"), Just("null"), Just("-12"), Just("0.30000000000000004"), Just("1e-5"), Just("{}")]
@@ -65,7 +69,7 @@ fn value(key: &'static str, row: usize) -> BoxedStrategy<String> {
                 .boxed()
         }
         // so often the same that they become part of what is around them
-        "type" => prop_oneof![6 => Just("\"dict\"".to_owned()), 3 => Just("\"dictionary\"".to_owned()), 2 => text()].boxed(),
+        "type" | "class" => prop_oneof![6 => Just("\"dict\"".to_owned()), 3 => Just("\"dictionary\"".to_owned()), 2 => text()].boxed(),
         "module" => prop_oneof![8 => Just("\"builtins\"".to_owned()), 1 => text()].boxed(),
         "value" => prop_oneof![text(), number().prop_map(|number| number.to_string()), Just("null".to_owned())].boxed(),
         _ => text().boxed(),
@@ -84,9 +88,14 @@ fn line(style: &Style, row: usize) -> impl Strategy<Value = String> + use<> {
 }
 
 fn lines() -> impl Strategy<Value = Vec<String>> {
-    let styles = prop::collection::vec(style(), 1..3);
-    styles.prop_flat_map(|styles| {
-        let lines: Vec<_> = (0..40).map(|row| line(&styles[row % styles.len()], row).boxed()).collect();
+    lines_with(KEYS.to_vec(), 40)
+}
+
+/// So many lines, whose records have some of these keys.
+fn lines_with(keys: Vec<&'static str>, count: usize) -> impl Strategy<Value = Vec<String>> {
+    let styles = prop::collection::vec(style(keys), 1..3);
+    styles.prop_flat_map(move |styles| {
+        let lines: Vec<_> = (0..count).map(|row| line(&styles[row % styles.len()], row).boxed()).collect();
         lines
     })
 }
@@ -124,6 +133,14 @@ fn all_of(heap: &Heap) -> Vec<String> {
 proptest! {
     #[test]
     fn records_that_look_like_earlier_ones_are_read_as_any_json(lines in lines()) {
+        let (learned, general) = both(&lines);
+        prop_assert_eq!(all_of(&learned), all_of(&general));
+    }
+
+    #[test]
+    fn keys_that_mean_the_same_are_read_as_any_json(
+        lines in lines_with([&KEYS[..], &ALIASES[..]].concat(), 120),
+    ) {
         let (learned, general) = both(&lines);
         prop_assert_eq!(all_of(&learned), all_of(&general));
     }

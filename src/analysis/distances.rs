@@ -144,7 +144,7 @@ impl Distances {
             reached.push(count);
             base = next_base;
         }
-        Self { columns: DistanceColumns { values: Numbers::Plain(values), bases, reached } }
+        Self { columns: DistanceColumns { values: Numbers::of(values), bases, reached } }
     }
 
     /// The parts of which the distances are made.

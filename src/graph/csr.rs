@@ -146,7 +146,7 @@ impl Csr {
     /// # Errors
     /// What the system says.
     pub(super) fn store(&self, writer: &mut IndexWriter, offsets: SectionNames, targets: &str) -> io::Result<()> {
-        Grouped::<u8>::store(writer, offsets, self.offsets.len(), |row| self.offsets.get(row) as u64)?;
+        Grouped::<u8>::of(self.offsets.len(), |row| self.offsets.get(row) as u64).store(writer, offsets)?;
         writer.section(targets, &self.targets)
     }
 

@@ -1,14 +1,17 @@
-//! Numbers whose neighbours are near each other, as they stand in an index: offsets, places, distances.
+//! Numbers whose neighbours are near each other: places and distances, and offsets as they stand in an index.
 
 use std::io;
 
 use bytemuck::Pod;
+use rayon::prelude::*;
 
 use super::column::Column;
 use super::index::{Index, IndexWriter, Unusable};
 
 /// Rows of a group.
 const GROUP: usize = 32;
+/// Rows that one task groups.
+const PIECE: usize = 1 << 14;
 /// Set in the word of a group whose numbers stand in the wide section.
 const IS_WIDE: u64 = 1 << 63;
 
@@ -26,44 +29,46 @@ pub struct Grouped<T: Pod + Send + Sync> {
 pub type SectionNames = [&'static str; 3];
 
 impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
-    /// Groups `length` numbers, of which `get` gives that of each row, and appends them to an index.
+    /// Groups `length` numbers, of which `get` gives that of each row. O(length), in parallel.
+    pub fn of(length: usize, get: impl Fn(usize) -> u64 + Sync) -> Self {
+        let mut near = Column::zeroed(length);
+        let mut words = Column::zeroed(length.div_ceil(GROUP));
+        let pieces = near.par_chunks_mut(PIECE).zip(words.par_chunks_mut(PIECE / GROUP)).enumerate();
+        let wide_groups: Vec<Vec<usize>> = pieces
+            .map(|(piece, (near, words))| {
+                let mut wide_groups = Vec::new();
+                for (place, (near, word)) in near.chunks_mut(GROUP).zip(words).enumerate() {
+                    let start = piece * PIECE + place * GROUP;
+                    match group(start, near, &get) {
+                        Some(least) => *word = least,
+                        None => wide_groups.push(start / GROUP),
+                    }
+                }
+                wide_groups
+            })
+            .collect();
+        let mut wide = Column::new();
+        for group in wide_groups.into_iter().flatten() {
+            words[group] = IS_WIDE | wide.len() as u64;
+            (group * GROUP..length.min((group + 1) * GROUP)).for_each(|row| wide.push(get(row)));
+        }
+        Self { near, words, wide }
+    }
+
+    /// Whether the numbers take less room than with four bytes each.
+    pub fn is_small(&self) -> bool {
+        let bytes = size_of_val(&self.near[..]) + size_of_val(&self.words[..]) + size_of_val(&self.wide[..]);
+        bytes < self.len() * size_of::<u32>()
+    }
+
+    /// Appends them to an index.
     ///
     /// # Errors
     /// What the system says.
-    pub fn store(
-        writer: &mut IndexWriter,
-        [near, words, wide]: SectionNames,
-        length: usize,
-        get: impl Fn(usize) -> u64,
-    ) -> io::Result<()> {
-        let mut grouped = Self {
-            near: Column::with_capacity(length),
-            words: Column::with_capacity(length.div_ceil(GROUP)),
-            wide: Column::new(),
-        };
-        let mut group = Vec::with_capacity(GROUP);
-        for start in (0..length).step_by(GROUP) {
-            group.clear();
-            group.extend((start..length.min(start + GROUP)).map(&get));
-            grouped.push(&group);
-        }
-        writer.section(near, &grouped.near)?;
-        writer.section(words, &grouped.words)?;
-        writer.section(wide, &grouped.wide)
-    }
-
-    fn push(&mut self, group: &[u64]) {
-        let least = group.iter().copied().min().unwrap_or(0);
-        let most = group.iter().copied().max().unwrap_or(0);
-        if least < IS_WIDE && T::try_from(most - least).is_ok() {
-            self.words.push(least);
-            let distance = |&number: &u64| T::try_from(number - least).unwrap_or_else(|_| T::zeroed());
-            group.iter().for_each(|number| self.near.push(distance(number)));
-        } else {
-            self.words.push(IS_WIDE | self.wide.len() as u64);
-            group.iter().for_each(|_| self.near.push(T::zeroed()));
-            self.wide.extend_from_slice(group);
-        }
+    pub fn store(&self, writer: &mut IndexWriter, [near, words, wide]: SectionNames) -> io::Result<()> {
+        writer.section(near, &self.near)?;
+        writer.section(words, &self.words)?;
+        writer.section(wide, &self.wide)
     }
 
     /// `length` numbers of an index.
@@ -179,16 +184,38 @@ impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
     }
 }
 
-/// Numbers of four bytes by row, which are grouped in an index.
+/// What is added to the least number of a group, for the rows from `start` on, which is returned; nothing where it is too
+/// much for some.
+fn group<T: Pod + TryFrom<u64>>(start: usize, near: &mut [T], get: impl Fn(usize) -> u64) -> Option<u64> {
+    let mut numbers = [0; GROUP];
+    let numbers = &mut numbers[..near.len()];
+    (start..).zip(&mut *numbers).for_each(|(row, number)| *number = get(row));
+    let (least, most) = (numbers.iter().min()?, numbers.iter().max()?);
+    if *least >= IS_WIDE || T::try_from(most - least).is_err() {
+        return None;
+    }
+    for (near, number) in near.iter_mut().zip(&*numbers) {
+        *near = T::try_from(number - least).unwrap_or_else(|_| T::zeroed());
+    }
+    Some(*least)
+}
+
+/// Numbers of four bytes by row, grouped where that is smaller.
 #[derive(Debug)]
 pub enum Numbers {
     /// As they were computed.
     Plain(Column<u32>),
-    /// In an index.
+    /// In groups.
     Grouped(Grouped<u8>),
 }
 
 impl Numbers {
+    /// Groups numbers, if they take less room then.
+    pub fn of(numbers: Column<u32>) -> Self {
+        let grouped = Grouped::of(numbers.len(), |row| numbers[row].into());
+        if grouped.is_small() { Self::Grouped(grouped) } else { Self::Plain(numbers) }
+    }
+
     /// The number in `row`.
     #[inline]
     pub fn get(&self, row: usize) -> u32 {
@@ -228,7 +255,10 @@ impl Numbers {
     /// # Errors
     /// What the system says.
     pub fn store(&self, writer: &mut IndexWriter, names: SectionNames) -> io::Result<()> {
-        Grouped::<u8>::store(writer, names, self.len(), |row| self.get(row).into())
+        match self {
+            Self::Plain(numbers) => Grouped::<u8>::of(numbers.len(), |row| numbers[row].into()).store(writer, names),
+            Self::Grouped(grouped) => grouped.store(writer, names),
+        }
     }
 
     /// `length` numbers of an index.

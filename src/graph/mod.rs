@@ -23,6 +23,7 @@ pub use builder::{GraphBuilder, ObjectTable};
 pub use heap::{About, Damage, Description, Heap, Records, ReferenceSlot};
 pub use id::{ObjectId, TypeId};
 pub use reference::{ReferenceKind, ReferenceName};
+pub(crate) use sizes::PlainSizes;
 pub use sizes::Sizes;
 
 use rayon::prelude::*;
@@ -117,11 +118,18 @@ enum Places {
         bases: Vec<(u32, u64)>,
         distances: Column<u32>,
     },
-    /// In an index.
+    /// In groups, which is smaller where records are not very long.
     Grouped(Grouped<u16>),
 }
 
 impl Places {
+    /// Groups places, if they take less room then.
+    fn of(bases: Vec<(u32, u64)>, distances: Column<u32>) -> Self {
+        let based = Self::Based { bases, distances };
+        let grouped = Grouped::of(based.len(), |row| based.get(row));
+        if grouped.is_small() { Self::Grouped(grouped) } else { based }
+    }
+
     fn get(&self, row: usize) -> u64 {
         match self {
             Self::Based { bases, distances } => {
@@ -257,10 +265,9 @@ impl HeapGraph {
         self.sizes.get(object.index())
     }
 
-    /// All that the objects hold, by row, where none holds anything outside the heap and sizes have four bytes; `u32::MAX`
-    /// stands for larger ones.
-    pub(crate) fn plain_sizes(&self) -> Option<&[u32]> {
-        self.sizes.plain().filter(|_| self.external.is_empty())
+    /// All that the objects hold, by row, where none holds anything outside the heap.
+    pub(crate) fn plain_sizes(&self) -> Option<PlainSizes<'_>> {
+        self.external.is_empty().then(|| self.sizes.plain())
     }
 
     /// Bytes that the object holds outside the heap.

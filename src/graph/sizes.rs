@@ -1,4 +1,7 @@
 //! Numbers by row of which nearly all are small: sizes in bytes, sizes of subtrees.
+//!
+//! Two bytes each are enough for nearly all of them in most heaps, and four in the others; the few that do not fit stand in a
+//! table beside them.
 
 use std::io;
 
@@ -8,7 +11,7 @@ use super::column::Column;
 use super::index::{Block, Index, IndexWriter, Unusable};
 use super::stored::{pairs, sorted_pairs};
 
-/// Sizes by row: four bytes each, two in an index where that is enough for nearly all, and a table of those that do not fit.
+/// Sizes by row: two bytes each where that is enough for nearly all, or four, and a table of those that do not fit.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sizes {
     narrow: Narrow,
@@ -25,6 +28,8 @@ enum Narrow {
 
 /// Of this many sizes one may be too large for two bytes.
 const RARE: usize = 256;
+/// Rows that one task looks at.
+const PIECE: usize = 1 << 14;
 
 impl Default for Sizes {
     fn default() -> Self {
@@ -35,14 +40,22 @@ impl Default for Sizes {
 impl From<Column<u32>> for Sizes {
     /// Sizes all of which are less than `u32::MAX`.
     fn from(narrow: Column<u32>) -> Self {
-        Self { narrow: Narrow::Four(narrow), wide: Vec::new() }
+        Self::of_parts(narrow, Vec::new())
     }
+}
+
+/// Sizes as a slice; the largest number of the width stands for what [`Sizes::get`] says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PlainSizes<'a> {
+    Four(&'a [u32]),
+    Two(&'a [u16]),
 }
 
 impl Sizes {
     /// Sizes of which those that are `u32::MAX` stand in `wide`, sorted by row.
     pub fn of_parts(narrow: Column<u32>, wide: Vec<(u32, u64)>) -> Self {
-        Self { narrow: Narrow::Four(narrow), wide }
+        let sizes = Self { narrow: Narrow::Four(narrow), wide };
+        sizes.in_two_bytes().unwrap_or(sizes)
     }
 
     /// Sizes in order.
@@ -74,11 +87,11 @@ impl Sizes {
         if is_wide { self.wide_size(row).unwrap_or(size) } else { size }
     }
 
-    /// All sizes as a slice, where they have four bytes; `u32::MAX` stands for what [`Sizes::get`] says.
-    pub fn plain(&self) -> Option<&[u32]> {
+    /// All sizes as a slice; where they lie in an index, all of it is looked at.
+    pub(crate) fn plain(&self) -> PlainSizes<'_> {
         match &self.narrow {
-            Narrow::Four(sizes) => Some(sizes),
-            Narrow::Two(_) => None,
+            Narrow::Four(sizes) => PlainSizes::Four(sizes),
+            Narrow::Two(sizes) => PlainSizes::Two(sizes),
         }
     }
 
@@ -114,25 +127,27 @@ impl Sizes {
     /// # Errors
     /// What the system says.
     pub fn store(&self, writer: &mut IndexWriter, [narrow, wide]: [&str; 2]) -> io::Result<()> {
-        let in_two = if let Narrow::Four(sizes) = &self.narrow { self.in_two_bytes(sizes) } else { None };
-        let stored = in_two.as_ref().unwrap_or(self);
-        match &stored.narrow {
+        match &self.narrow {
             Narrow::Four(sizes) => writer.section(narrow, sizes)?,
             Narrow::Two(sizes) => writer.section(narrow, sizes)?,
         }
-        writer.section(wide, &pairs(&stored.wide))
+        writer.section(wide, &pairs(&self.wide))
     }
 
-    /// The same in two bytes each; `None` where too many do not fit.
-    fn in_two_bytes(&self, sizes: &[u32]) -> Option<Self> {
+    /// The same in two bytes each; `None` where they are, or where too many do not fit.
+    fn in_two_bytes(&self) -> Option<Self> {
+        let Narrow::Four(sizes) = &self.narrow else { return None };
         let fitting = |&size: &u32| u16::try_from(size).unwrap_or(u16::MAX);
         let is_wide = |size: &u32| fitting(size) == u16::MAX;
         if sizes.par_iter().filter(|size| is_wide(size)).count() > sizes.len() / RARE {
             return None;
         }
-        let others = (0u32..).zip(sizes).filter(|(_, size)| is_wide(size));
+        let others = (0u32..).zip(&sizes[..]).filter(|(_, size)| is_wide(size));
         let wide = others.map(|(row, _)| (row, self.get(row as usize))).collect();
-        Some(Self { narrow: Narrow::Two(sizes.iter().map(fitting).collect()), wide })
+        let mut narrow = Column::zeroed(sizes.len());
+        let pieces = narrow.par_chunks_mut(PIECE).zip(sizes.par_chunks(PIECE));
+        pieces.for_each(|(narrow, sizes)| narrow.iter_mut().zip(sizes).for_each(|(two, four)| *two = fitting(four)));
+        Some(Self { narrow: Narrow::Two(narrow), wide })
     }
 
     /// `length` sizes from an index. `fits` says whether a row can have a size.

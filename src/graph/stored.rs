@@ -46,7 +46,12 @@ impl HeapGraph {
             writer.section("types.high", &self.types.high)?;
         }
         self.sizes.store(writer, ["sizes", "sizes.wide"])?;
-        Grouped::<u16>::store(writer, PLACES, self.places.len(), |row| self.places.get(row))?;
+        match &self.places {
+            Places::Grouped(places) => places.store(writer, PLACES)?,
+            places @ Places::Based { .. } => {
+                Grouped::<u16>::of(places.len(), |row| places.get(row)).store(writer, PLACES)?
+            }
+        }
         self.forward.store(writer, FORWARD, "forward.targets")?;
         self.reverse.store(writer, REVERSE, "reverse.sources")?;
         let weak: Vec<[u32; 2]> = self.weak.iter().map(|weak| [weak.source.0, weak.target.0]).collect();

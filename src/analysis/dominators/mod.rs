@@ -113,8 +113,9 @@ fn solve(retaining: &Retaining<'_>, roots: &[ObjectId], leaves: &Marks) -> Domin
     let tree = Tree::new(search);
     let holders = leaves::holders(retaining, &tree, &roots);
     let layout::Layout { positions, objects, dominators, counts } = layout::lay_out(tree, holders);
+    let counts = counts.into();
     let retained = sizes::retained_sizes(retaining.graph, &objects, &dominators);
-    Dominators { columns: DominatorColumns { positions, objects, dominators, counts: counts.into(), retained } }
+    Dominators { columns: DominatorColumns { positions, objects, dominators, counts, retained } }
 }
 
 /// A row or a number of an object. There are fewer than 2³² of either.

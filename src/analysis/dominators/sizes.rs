@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::number;
 use crate::graph::column::Column;
-use crate::graph::{HeapGraph, ObjectId, Sizes};
+use crate::graph::{HeapGraph, ObjectId, PlainSizes, Sizes};
 
 /// Rows that one task looks at.
 const PIECE: usize = 1 << 14;
@@ -50,21 +50,49 @@ fn own_sizes(graph: &HeapGraph, objects: &[u32], narrow: &mut [u32]) -> Vec<(usi
         let (narrow, objects) = (&mut narrow[first..], &objects[first..]);
         let start = piece * PIECE + first;
         match plain {
-            Some(plain) if all_plain(plain, objects, narrow) => Vec::new(),
-            _ => each_size(graph, start, objects, narrow),
+            Some(PlainSizes::Four(plain)) => copied(graph, plain, start, objects, narrow),
+            Some(PlainSizes::Two(plain)) => copied(graph, plain, start, objects, narrow),
+            None => each_size(graph, start, objects, narrow),
         }
     });
     wide.collect()
 }
 
-/// Copies the sizes of some objects; whether all of them are in `plain`, without those that stand for others.
-fn all_plain(plain: &[u32], objects: &[u32], narrow: &mut [u32]) -> bool {
-    let mut largest = 0;
-    for (narrow, &object) in narrow.iter_mut().zip(objects) {
-        *narrow = plain[object as usize];
-        largest = largest.max(*narrow);
+/// Copies the sizes of some objects, of which the first has the row `start`. Returns those that are wider than four bytes,
+/// which stay 0.
+fn copied<T: Narrow>(
+    graph: &HeapGraph,
+    plain: &[T],
+    start: usize,
+    objects: &[u32],
+    narrow: &mut [u32],
+) -> Vec<(usize, u64)> {
+    let mut wide = Vec::new();
+    for (place, (narrow, &object)) in narrow.iter_mut().zip(objects).enumerate() {
+        let size = plain[object as usize];
+        *narrow = size.into();
+        if size == T::OTHER {
+            let size = graph.shallow_size(ObjectId(object));
+            *narrow = u32::try_from(size).unwrap_or_else(|_| {
+                wide.push((start + place, size));
+                0
+            });
+        }
     }
-    largest < u32::MAX
+    wide
+}
+
+/// A width of sizes, and the number that stands for larger ones.
+trait Narrow: Copy + PartialEq + Into<u32> {
+    const OTHER: Self;
+}
+
+impl Narrow for u32 {
+    const OTHER: Self = Self::MAX;
+}
+
+impl Narrow for u16 {
+    const OTHER: Self = Self::MAX;
 }
 
 /// The size of each object, of which the first has the row `start`. Returns those that are wider, which stay 0.

@@ -109,7 +109,7 @@ pub(super) fn link(tables: Vec<ObjectTable>, starts: &[usize], found: Found, dam
         addresses: if is_coded { Addresses::Coded { pages, codes } } else { Addresses::Wide(wide) },
         types: Types { low, high },
         sizes: Sizes::of_parts(sizes, wide_sizes),
-        places: Places::Based { bases: place_bases, distances: places },
+        places: Places::of(place_bases, places),
         forward: Csr::from_degrees(degrees, targets),
         external,
         type_names,

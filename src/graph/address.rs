@@ -267,7 +267,7 @@ pub struct AddressIndex {
 enum Layout {
     Pages {
         slots: Pages,
-        bitmaps: Vec<Bitmap>,
+        bitmaps: Bitmaps,
         rows: PageRows,
     },
     Sorted {
@@ -277,27 +277,39 @@ enum Layout {
     },
 }
 
-/// The objects in a page.
+/// The objects in all pages.
 #[derive(Debug)]
-struct Bitmap {
-    bits: [u64; WORDS],
-    /// How many objects of the page come before each word.
-    ranks: [u16; WORDS],
-    /// Its smallest row, which is left out of what is kept for each object; 0 where that is all of the row.
-    base: u32,
-    /// Where its rows start among those of its width.
-    start: u32,
-    /// Whether its rows take four bytes.
-    is_wide: bool,
+struct Bitmaps {
+    /// 64 places of a page after the other, by code.
+    words: Column<Word>,
+    /// How many objects come before each page, and how many there are.
+    starts: Vec<u32>,
 }
+
+/// A bit for each place with an object, and how many objects of the page come before: side by side, so that one look at the
+/// memory finds both. Eight bytes and two.
+type Word = [u8; 10];
 
 /// The rows of the objects of all pages, page by page in order of place. Objects of a page are mostly allocated, and dumped,
 /// at about the same time: their rows differ by less than 2¹⁶.
 #[derive(Debug, Default)]
 struct PageRows {
-    near: Vec<u16>,
-    wide: Vec<u32>,
+    pages: Vec<RowsOfPage>,
+    near: Column<u16>,
+    wide: Column<u32>,
 }
+
+/// How the rows of a page are kept.
+#[derive(Debug, Clone, Copy)]
+struct RowsOfPage {
+    /// Its smallest row, which is left out of what is kept for each object; [`WIDE`] where all of the row is kept.
+    base: u32,
+    /// Where its rows start among those of its width.
+    start: u32,
+}
+
+/// No row is this.
+const WIDE: u32 = u32::MAX;
 
 /// A piece's codes, which become codes of the whole.
 #[derive(Debug)]
@@ -376,10 +388,10 @@ impl AddressIndex {
                 slots.enter(first_address(page))?;
             }
         }
-        let mut bitmaps = bitmaps(&slots, pieces, marked);
         let translations: Vec<Translation> =
             pieces.par_iter().map(|piece| Translation::new(piece.pages(), &slots)).collect();
-        let distinct = bitmaps.last().map_or(0, |last| last.start as usize + last.len());
+        let bitmaps = Bitmaps::new(slots.pages.len(), &translations, marked);
+        let distinct = bitmaps.len();
         let rows: Vec<AtomicU32> = (0..distinct).map(|_| AtomicU32::new(0)).collect();
         let counts: Vec<usize> = pieces.par_iter().map(|piece| piece.codes().count()).collect();
         let starts = counts.iter().scan(0u32, |next, &count| {
@@ -389,10 +401,9 @@ impl AddressIndex {
         });
         let fill = |((piece, translation), start): ((&P, &Translation), u32)| {
             for (row, code) in (start..).zip(piece.codes()) {
-                let Some(code) = translation.code(code) else { continue };
-                let bitmap = &bitmaps[(code >> PLACE_BITS) as usize];
-                if let Some(rank) = bitmap.rank(code & (PLACES - 1)) {
-                    rows[bitmap.start as usize + rank].store(row, Ordering::Relaxed);
+                let place = translation.code(code).and_then(|code| bitmaps.place(code));
+                if let Some(place) = place {
+                    rows[place].store(row, Ordering::Relaxed);
                 }
             }
         };
@@ -403,26 +414,26 @@ impl AddressIndex {
             // the last row of an address counts: in order
             pieces.iter().zip(&translations).zip(starts).for_each(fill);
         }
-        let rows = PageRows::new(&mut bitmaps, &rows);
+        let rows = PageRows::new(&bitmaps, &rows);
         Some((Self { layout: Layout::Pages { slots, bitmaps, rows }, distinct }, translations))
     }
 
     /// The row of `address`, or `None` when no object has it.
     pub fn row(&self, address: u64) -> Option<u32> {
         match &self.layout {
-            Layout::Pages { slots, bitmaps, rows } => {
-                rows.get(&bitmaps[slots.find(page_of(address))? as usize], place_of(address))
+            Layout::Pages { slots, .. } => {
+                let first = slots.find(page_of(address))? << PLACE_BITS;
+                self.codes()?.row(first | place_of(address))
             }
             Layout::Sorted { addresses, rows } => addresses.binary_search(&address).ok().map(|rank| rows[rank]),
         }
     }
 
-    /// The row of the object with this code, which a [`Translation`] made.
-    #[inline]
-    pub fn row_of_code(&self, code: u32) -> Option<u32> {
+    /// The rows of all codes, which a [`Translation`] made; `None` where addresses are sorted.
+    pub fn codes(&self) -> Option<Codes<'_>> {
         match &self.layout {
             Layout::Pages { bitmaps, rows, .. } => {
-                rows.get(&bitmaps[(code >> PLACE_BITS) as usize], code & (PLACES - 1))
+                Some(Codes { words: &bitmaps.words, pages: &rows.pages, near: &rows.near, wide: &rows.wide })
             }
             Layout::Sorted { .. } => None,
         }
@@ -430,7 +441,7 @@ impl AddressIndex {
 
     /// Finds the rows of many addresses in a row, remembering where the last ones were.
     pub fn finder(&self) -> Finder<'_> {
-        Finder { index: self, recent: Box::new([(u64::MAX, 0); FINDER_RECENT]) }
+        Finder { index: self, codes: self.codes(), recent: Box::new([(u64::MAX, 0); FINDER_RECENT]) }
     }
 
     /// How many distinct addresses there are.
@@ -447,33 +458,79 @@ impl AddressIndex {
     }
 }
 
+/// The rows of codes, to be looked up in plain slices.
+#[derive(Debug, Clone, Copy)]
+pub struct Codes<'a> {
+    words: &'a [Word],
+    pages: &'a [RowsOfPage],
+    near: &'a [u16],
+    wide: &'a [u32],
+}
+
+impl Codes<'_> {
+    /// The row of the object with this code.
+    #[inline]
+    pub fn row(self, code: u32) -> Option<u32> {
+        let rank = rank(self.words, code)?;
+        let page = self.pages[(code >> PLACE_BITS) as usize];
+        let place = page.start as usize + rank;
+        Some(if page.base == WIDE { self.wide[place] } else { page.base + u32::from(self.near[place]) })
+    }
+}
+
+/// How many objects of its page come before that with this code, if there is one.
+#[inline]
+fn rank(words: &[Word], code: u32) -> Option<usize> {
+    let (word, bit) = (&words[(code / 64) as usize], code % 64);
+    let bits = bits_of(word);
+    let below = bits & ((1 << bit) - 1);
+    let before = u16::from_le_bytes([word[8], word[9]]);
+    (bits >> bit & 1 == 1).then(|| usize::from(before) + below.count_ones() as usize)
+}
+
 impl PageRows {
     /// Keeps `rows`, in order of page and place, in as few bytes as each page allows.
-    fn new(bitmaps: &mut [Bitmap], rows: &[AtomicU32]) -> Self {
-        let mut kept = Self { near: Vec::with_capacity(rows.len()), wide: Vec::new() };
-        for bitmap in bitmaps {
-            let rows = &rows[bitmap.start as usize..][..bitmap.len()];
+    fn new(bitmaps: &Bitmaps, rows: &[AtomicU32]) -> Self {
+        let bounds: Vec<(u32, u32)> = bitmaps
+            .starts
+            .par_windows(2)
+            .map(|ends| {
+                let rows = rows[ends[0] as usize..ends[1] as usize].iter().map(|row| row.load(Ordering::Relaxed));
+                rows.fold((u32::MAX, 0), |(least, most), row| (row.min(least), row.max(most)))
+            })
+            .collect();
+        let (mut near, mut wide) = (0, 0);
+        let pages: Vec<RowsOfPage> = bounds
+            .into_iter()
+            .zip(bitmaps.starts.windows(2))
+            .map(|((least, most), ends)| {
+                let is_near = most.saturating_sub(least) <= u32::from(u16::MAX);
+                let (base, next) = if is_near { (least, &mut near) } else { (WIDE, &mut wide) };
+                let start = *next;
+                *next += ends[1] - ends[0];
+                RowsOfPage { base, start }
+            })
+            .collect();
+        let mut kept = Self { pages, near: Column::zeroed(near as usize), wide: Column::zeroed(wide as usize) };
+        let (mut near, mut wide) = (&mut kept.near[..], &mut kept.wide[..]);
+        let work: Vec<_> = kept
+            .pages
+            .iter()
+            .zip(bitmaps.starts.windows(2))
+            .map(|(&page, ends)| {
+                let rows = &rows[ends[0] as usize..ends[1] as usize];
+                let (own_near, own_wide) = if page.base == WIDE { (0, rows.len()) } else { (rows.len(), 0) };
+                let own_near = near.split_off_mut(..own_near).unwrap_or_default();
+                let own_wide = wide.split_off_mut(..own_wide).unwrap_or_default();
+                (page, rows, own_near, own_wide)
+            })
+            .collect();
+        work.into_par_iter().for_each(|(page, rows, near, wide)| {
             let rows = || rows.iter().map(|row| row.load(Ordering::Relaxed));
-            let (least, most) = rows().fold((u32::MAX, 0), |(least, most), row| (row.min(least), row.max(most)));
-            if most.saturating_sub(least) <= u32::from(u16::MAX) {
-                (bitmap.base, bitmap.start) = (least, number(kept.near.len()));
-                kept.near.extend(rows().map(|row| low_half(row - least)));
-            } else {
-                (bitmap.is_wide, bitmap.start) = (true, number(kept.wide.len()));
-                kept.wide.extend(rows());
-            }
-        }
-        kept.near.shrink_to_fit();
-        kept.wide.shrink_to_fit();
+            near.iter_mut().zip(rows()).for_each(|(near, row)| *near = low_half(row - page.base));
+            wide.iter_mut().zip(rows()).for_each(|(wide, row)| *wide = row);
+        });
         kept
-    }
-
-    /// The row of the object at a place of a page.
-    #[inline]
-    fn get(&self, bitmap: &Bitmap, place: u32) -> Option<u32> {
-        let rank = bitmap.rank(place)?;
-        let place = bitmap.start as usize + rank;
-        Some(if bitmap.is_wide { self.wide[place] } else { bitmap.base + u32::from(self.near[place]) })
     }
 }
 
@@ -486,50 +543,70 @@ fn marked_places<P: Piece>(piece: &P) -> Vec<u64> {
     marked
 }
 
-/// The bitmaps of all pages, by slot of the whole.
-fn bitmaps(slots: &Pages, pieces: &[impl Piece], marked: Vec<Vec<u64>>) -> Vec<Bitmap> {
-    let none = || Bitmap { bits: [0; WORDS], ranks: [0; WORDS], base: 0, start: 0, is_wide: false };
-    let mut bitmaps: Vec<Bitmap> = slots.pages.iter().map(|_| none()).collect();
-    for (piece, marked) in pieces.iter().zip(marked) {
-        for (&page, marks) in piece.pages().pages.iter().zip(marked.chunks_exact(WORDS)) {
-            if let Some(slot) = slots.find(page) {
-                let bits = &mut bitmaps[slot as usize].bits;
-                bits.iter_mut().zip(marks).for_each(|(bits, more)| *bits |= more);
-            }
-        }
-    }
-    let mut start = 0;
-    for bitmap in &mut bitmaps {
-        let mut rank = 0;
-        for (bits, before) in bitmap.bits.iter().zip(&mut bitmap.ranks) {
-            *before = low_half(rank);
-            rank += bits.count_ones();
-        }
-        bitmap.start = start;
-        start += rank;
-    }
-    bitmaps
-}
+/// Pages whose bitmaps one task makes.
+const PAGES_OF_TASK: usize = 1 << 12;
 
-impl Bitmap {
+impl Bitmaps {
+    /// The bitmaps of all pages by slot of the whole, of the marked places of pieces.
+    fn new(slots: usize, translations: &[Translation], marked: Vec<Vec<u64>>) -> Self {
+        let mut words = Column::zeroed(slots * WORDS);
+        let tasks = words.par_chunks_mut(PAGES_OF_TASK * WORDS).enumerate();
+        let lengths: Vec<Vec<u32>> = tasks
+            .map(|(task, words)| {
+                let first = task * PAGES_OF_TASK;
+                for (translation, marked) in translations.iter().zip(&marked) {
+                    for (&code, marks) in translation.pages.iter().zip(marked.chunks_exact(WORDS)) {
+                        // pages without objects have another one
+                        let slot = (code >> PLACE_BITS) as usize;
+                        if let Some(start) = slot.checked_sub(first).map(|page| page * WORDS)
+                            && let Some(words) = words.get_mut(start..start + WORDS)
+                        {
+                            words.iter_mut().zip(marks).for_each(|(word, marks)| set_bits(word, bits_of(word) | marks));
+                        }
+                    }
+                }
+                words.chunks_mut(WORDS).map(count).collect()
+            })
+            .collect();
+        drop(marked);
+        let lengths = lengths.into_iter().flatten();
+        let ends = lengths.scan(0, |end, length| {
+            *end += length;
+            Some(*end)
+        });
+        Self { words, starts: std::iter::once(0).chain(ends).collect() }
+    }
+
     /// How many objects there are.
     fn len(&self) -> usize {
-        usize::from(self.ranks[WORDS - 1]) + self.bits[WORDS - 1].count_ones() as usize
+        self.starts.last().map_or(0, |&end| end as usize)
     }
 
-    /// How many objects come before that at `place`, if there is one.
+    /// How many objects come before that with this code, if there is one.
     #[inline]
-    fn rank(&self, place: u32) -> Option<usize> {
-        let (word, bit) = ((place / 64) as usize, place % 64);
-        let bits = self.bits[word];
-        let below = bits & ((1 << bit) - 1);
-        (bits >> bit & 1 == 1).then(|| usize::from(self.ranks[word]) + below.count_ones() as usize)
+    fn place(&self, code: u32) -> Option<usize> {
+        rank(&self.words, code).map(|rank| self.starts[(code >> PLACE_BITS) as usize] as usize + rank)
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "there are fewer objects than 2³²")]
-fn number(objects: usize) -> u32 {
-    objects as u32
+/// Writes the running counts of a page. Returns how many objects there are.
+fn count(words: &mut [Word]) -> u32 {
+    let mut before = 0;
+    for word in words {
+        word[8..].copy_from_slice(&low_half(before).to_le_bytes());
+        before += bits_of(word).count_ones();
+    }
+    before
+}
+
+/// The bits of the places of a word.
+#[inline]
+fn bits_of(&[a, b, c, d, e, f, g, h, _, _]: &Word) -> u64 {
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn set_bits(word: &mut Word, bits: u64) {
+    word[..8].copy_from_slice(&bits.to_le_bytes());
 }
 
 #[expect(
@@ -544,7 +621,8 @@ fn low_half(number: u32) -> u16 {
 #[derive(Debug)]
 pub struct Finder<'a> {
     index: &'a AddressIndex,
-    /// Pages and their slots, by bits of the page.
+    codes: Option<Codes<'a>>,
+    /// Pages and their first codes, by bits of the page.
     recent: Box<[(u64, u32); FINDER_RECENT]>,
 }
 
@@ -552,15 +630,15 @@ impl Finder<'_> {
     /// The row of `address`, or `None` when no object has it.
     #[inline]
     pub fn row(&mut self, address: u64) -> Option<u32> {
-        let Layout::Pages { slots, bitmaps, rows } = &self.index.layout else {
+        let (Layout::Pages { slots, .. }, Some(codes)) = (&self.index.layout, self.codes) else {
             return self.index.row(address);
         };
         let page = page_of(address);
         // the low bits of a page are the remainder, and mostly 0
         let recent = &mut self.recent[(page ^ page >> PLACE_SHIFT) as usize % FINDER_RECENT];
         if recent.0 != page {
-            *recent = (page, slots.find(page)?);
+            *recent = (page, slots.find(page)? << PLACE_BITS);
         }
-        rows.get(&bitmaps[recent.1 as usize], place_of(address))
+        codes.row(recent.1 | place_of(address))
     }
 }

@@ -20,6 +20,10 @@ use super::index::Section;
 /// Bytes from which a column has a mapping of its own.
 const LONG: usize = 8 << 20;
 
+/// Bytes of a huge page on most processors.
+#[cfg(target_os = "linux")]
+const HUGE_PAGE: usize = 2 << 20;
+
 /// A growable array of plain numbers. Dereferences to a slice.
 pub struct Column<T: Pod + Send + Sync> {
     storage: Storage<T>,
@@ -255,8 +259,8 @@ fn long_map<T: Pod>(capacity: usize) -> Option<MmapMut> {
     let map = MmapOptions::new().len(bytes).no_reserve_swap().map_anon().ok()?;
     #[cfg(target_os = "linux")]
     {
-        // where there are none, ordinary pages do
-        let _ = map.advise(memmap2::Advice::HugePage);
+        // where there are none, ordinary pages do; and at the end, where the rest of a huge page would lie idle
+        let _ = map.advise_range(memmap2::Advice::HugePage, 0, bytes - bytes % HUGE_PAGE);
     }
     Some(map)
 }

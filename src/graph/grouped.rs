@@ -31,6 +31,13 @@ pub type SectionNames = [&'static str; 3];
 impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
     /// Groups `length` numbers, of which `get` gives that of each row. O(length), in parallel.
     pub fn of(length: usize, get: impl Fn(usize) -> u64 + Sync) -> Self {
+        Self::of_parts(length, |start, numbers| {
+            (start..).zip(numbers).for_each(|(row, number)| *number = get(row));
+        })
+    }
+
+    /// The same, where `fill` gives the numbers of a few rows from one on.
+    pub fn of_parts(length: usize, fill: impl Fn(usize, &mut [u64]) + Sync) -> Self {
         let mut near = Column::zeroed(length);
         let mut words = Column::zeroed(length.div_ceil(GROUP));
         let pieces = near.par_chunks_mut(PIECE).zip(words.par_chunks_mut(PIECE / GROUP)).enumerate();
@@ -39,7 +46,10 @@ impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
                 let mut wide_groups = Vec::new();
                 for (place, (near, word)) in near.chunks_mut(GROUP).zip(words).enumerate() {
                     let start = piece * PIECE + place * GROUP;
-                    match group(start, near, &get) {
+                    let mut numbers = [0; GROUP];
+                    let numbers = &mut numbers[..near.len()];
+                    fill(start, numbers);
+                    match differences(numbers, near) {
                         Some(least) => *word = least,
                         None => wide_groups.push(start / GROUP),
                     }
@@ -50,7 +60,8 @@ impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
         let mut wide = Column::new();
         for group in wide_groups.into_iter().flatten() {
             words[group] = IS_WIDE | wide.len() as u64;
-            (group * GROUP..length.min((group + 1) * GROUP)).for_each(|row| wide.push(get(row)));
+            let start = group * GROUP;
+            fill(start, wide.more(GROUP.min(length - start)));
         }
         Self { near, words, wide }
     }
@@ -184,20 +195,16 @@ impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
     }
 }
 
-/// What is added to the least number of a group, for the rows from `start` on, which is returned; nothing where it is too
-/// much for some.
-fn group<T: Pod + TryFrom<u64>>(start: usize, near: &mut [T], get: impl Fn(usize) -> u64) -> Option<u64> {
-    let mut numbers = [0; GROUP];
-    let numbers = &mut numbers[..near.len()];
-    (start..).zip(&mut *numbers).for_each(|(row, number)| *number = get(row));
-    let (least, most) = (numbers.iter().min()?, numbers.iter().max()?);
-    if *least >= IS_WIDE || T::try_from(most - least).is_err() {
+/// Writes what is to be added to the least of a few numbers, which is returned; nothing where it is too much for some.
+fn differences<T: Pod + TryFrom<u64>>(numbers: &[u64], near: &mut [T]) -> Option<u64> {
+    let (least, most) = (*numbers.iter().min()?, *numbers.iter().max()?);
+    if least >= IS_WIDE || T::try_from(most - least).is_err() {
         return None;
     }
-    for (near, number) in near.iter_mut().zip(&*numbers) {
+    for (near, number) in near.iter_mut().zip(numbers) {
         *near = T::try_from(number - least).unwrap_or_else(|_| T::zeroed());
     }
-    Some(*least)
+    Some(least)
 }
 
 /// Numbers of four bytes by row, grouped where that is smaller.

@@ -125,18 +125,21 @@ enum Places {
 impl Places {
     /// Groups places, if they take less room then.
     fn of(bases: Vec<(u32, u64)>, distances: Column<u32>) -> Self {
-        let based = Self::Based { bases, distances };
-        let grouped = Grouped::of(based.len(), |row| based.get(row));
-        if grouped.is_small() { Self::Grouped(grouped) } else { based }
+        let grouped = Grouped::of_parts(distances.len(), |start, places| {
+            let (mut base, mut next) = base_of(&bases, start);
+            for (row, place) in (start..).zip(places) {
+                if next <= row {
+                    (base, next) = base_of(&bases, row);
+                }
+                *place = base.saturating_add(distances[row].into());
+            }
+        });
+        if grouped.is_small() { Self::Grouped(grouped) } else { Self::Based { bases, distances } }
     }
 
     fn get(&self, row: usize) -> u64 {
         match self {
-            Self::Based { bases, distances } => {
-                let own = bases.partition_point(|(first, _)| *first as usize <= row);
-                let base = own.checked_sub(1).map_or(0, |place| bases[place].1);
-                base.saturating_add(u64::from(distances.get(row)))
-            }
+            Self::Based { bases, distances } => base_of(bases, row).0.saturating_add(u64::from(distances.get(row))),
             Self::Grouped(places) => places.get(row),
         }
     }
@@ -147,6 +150,13 @@ impl Places {
             Self::Grouped(places) => places.len(),
         }
     }
+}
+
+/// The base from which the place of a row counts, and the first row after it that has another one.
+fn base_of(bases: &[(u32, u64)], row: usize) -> (u64, usize) {
+    let next = bases.partition_point(|(first, _)| *first as usize <= row);
+    let base = next.checked_sub(1).map_or(0, |place| bases[place].1);
+    (base, bases.get(next).map_or(usize::MAX, |(first, _)| *first as usize))
 }
 
 /// A frozen heap: columns of n entries, references of m entries, roots.

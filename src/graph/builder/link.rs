@@ -82,6 +82,7 @@ pub(super) fn link(tables: Vec<ObjectTable>, starts: &[usize], found: Found, dam
                 Some((table, part))
             })
             .collect();
+        let rows_of_codes = found.index.codes();
         work.into_par_iter()
             .enumerate()
             .map(|(place, (table, part))| {
@@ -95,7 +96,7 @@ pub(super) fn link(tables: Vec<ObjectTable>, starts: &[usize], found: Found, dam
                             number,
                             part,
                             |code| translation.code(code).unwrap_or(u32::MAX),
-                            |at| translation.code(table.targets[at]).and_then(|code| found.index.row_of_code(code)),
+                            |at| translation.code(table.targets[at]).and_then(|code| rows_of_codes?.row(code)),
                         )
                     }
                 }

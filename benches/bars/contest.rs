@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::generator::families::Shape;
 use crate::generator::{Census, FEWEST_OBJECTS, Format, Plan, mixed};
-use crate::measure::{Cost, Dump, command_has_index, cost_of_command};
+use crate::measure::{Cost, Dump, command_has_index, cost_of_command, warm};
 use crate::tasks::{Found, Task};
 use crate::{Arguments, Outcome, plan};
 
@@ -163,6 +163,7 @@ impl<'a> Contest<'a> {
     }
 
     fn run_once(&mut self, contender: Contender) -> Outcome<()> {
+        warm(self.arguments.warm << 20)?;
         let Some((found, process)) = self.measure(contender)? else { return Ok(()) };
         let best = self.results.entry(contender).or_insert(Best { process, found });
         best.process = best.process.least(process);

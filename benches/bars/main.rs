@@ -45,6 +45,10 @@ pub struct Arguments {
     /// pays for getting it again
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub in_a_row: usize,
+    /// Mebibytes of memory that are touched and given back before each run: where the host takes free memory back, it has
+    /// given that much again then
+    #[arg(long, value_name = "MIB", default_value_t = 0)]
+    pub warm: usize,
     /// Where dumps are written, for as long as they are needed
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
     pub dir: PathBuf,

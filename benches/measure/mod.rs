@@ -14,6 +14,26 @@ use crate::generator::{Census, Plan};
 /// How often memory is looked at.
 const SAMPLE: Duration = Duration::from_millis(5);
 
+/// Touches so many bytes of memory, in large pages, and gives them back.
+///
+/// # Errors
+/// The system does not give them.
+pub fn warm(bytes: usize) -> io::Result<()> {
+    /// Bytes of the smallest page.
+    const PAGE: usize = 4096;
+    if bytes == 0 {
+        return Ok(());
+    }
+    let mut memory = memmap2::MmapMut::map_anon(bytes)?;
+    #[cfg(target_os = "linux")]
+    {
+        // where there are none, small ones do
+        let _ = memory.advise(memmap2::Advice::HugePage);
+    }
+    memory.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
+    Ok(())
+}
+
 /// A file that goes when this does.
 #[derive(Debug)]
 pub struct TemporaryFile(PathBuf);

@@ -34,10 +34,11 @@ const MOST_SAME: usize = LONGEST / 2;
 const START: u8 = 254;
 /// The place of what no text is like.
 const NONE: u8 = 255;
-/// Records that may be read the general way for learning, whatever comes of it.
-const LESSONS: u64 = 1 << 10;
-/// Records read by what was learned, for each that may be learned from beyond that.
-const YIELD: u64 = 1 << 8;
+/// Records from which nothing came that may be learned from.
+const VAIN_LESSONS: u64 = 1 << 8;
+/// Records read by what was learned, for each such one beyond that, and for each other one.
+const YIELD: u64 = 1 << 12;
+const FRUITFUL_YIELD: u64 = 1 << 8;
 /// Of so many recognised records, one is looked at for values that come often; of the first ones, each, and later fewer.
 const SAMPLE: u64 = 64;
 const FIRST_SAMPLES: u64 = 256;
@@ -160,6 +161,8 @@ pub struct Learned {
     count: usize,
     recognised: u64,
     lessons: u64,
+    /// Those from which nothing new came.
+    vain_lessons: u64,
     /// The steps of the record that is looked at.
     trail: Vec<Met>,
     /// How often each step was among those.
@@ -203,6 +206,7 @@ impl Default for Learned {
             count: 0,
             recognised: 0,
             lessons: 0,
+            vain_lessons: 0,
             trail: Vec::new(),
             seen: Box::new([0; 256]),
             candidates: FxHashMap::default(),
@@ -459,23 +463,22 @@ impl Learned {
 
     /// Whether records are still to be learned from.
     pub fn is_curious(&self) -> bool {
-        self.lessons < LESSONS + self.recognised / YIELD
+        self.vain_lessons < VAIN_LESSONS + self.recognised / YIELD
+            && self.lessons < VAIN_LESSONS * 4 + self.recognised / FRUITFUL_YIELD
     }
 
     /// Learns from the record at `start`, which the general reader has read, and whose text ends before `end`: with its last
     /// bracket, or with a newline.
     pub fn learn(&mut self, bytes: &[u8], start: usize, end: usize) {
         self.lessons += 1;
-        if let Some(steps) = steps_of(bytes, start, end) {
-            let mut previous = START;
-            for step in steps {
-                let Some(next) = self.enter(step) else {
-                    return;
-                };
-                self.follow(previous, next);
-                previous = next;
-            }
+        let mut is_vain = true;
+        let mut previous = START;
+        for step in steps_of(bytes, start, end).unwrap_or_default() {
+            let Some(next) = self.enter(step) else { break };
+            is_vain &= !self.follow(previous, next);
+            previous = next;
         }
+        self.vain_lessons += u64::from(is_vain);
     }
 
     /// The number of a step, which is entered when it is new.
@@ -501,14 +504,16 @@ impl Learned {
         Some(number)
     }
 
-    /// Notes that `next` came after `previous`; where too many did, the last one is forgotten.
-    fn follow(&mut self, previous: u8, next: u8) {
+    /// Notes that `next` came after `previous`; where too many did, the last one is forgotten. Whether it is new.
+    fn follow(&mut self, previous: u8, next: u8) -> bool {
         let followers = &mut self.lore[usize::from(previous)].followers;
-        if !followers.contains(&next) {
+        let is_new = !followers.contains(&next);
+        if is_new {
             let place = followers.iter().position(|&follower| follower == NONE).unwrap_or(FOLLOWERS - 1);
             followers[place] = next;
             self.order(previous);
         }
+        is_new
     }
 }
 

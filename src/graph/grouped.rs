@@ -1,6 +1,7 @@
 //! Numbers whose neighbours are near each other: places and distances, and offsets as they stand in an index.
 
 use std::io;
+use std::ops::Range;
 
 use bytemuck::Pod;
 use rayon::prelude::*;
@@ -28,16 +29,18 @@ pub struct Grouped<T: Pod + Send + Sync> {
 /// The names of the sections: what is added, words, whole numbers.
 pub type SectionNames = [&'static str; 3];
 
-impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
+impl<T: Near> Grouped<T> {
     /// Groups `length` numbers, of which `get` gives that of each row. O(length), in parallel.
     pub fn of(length: usize, get: impl Fn(usize) -> u64 + Sync) -> Self {
-        Self::of_parts(length, |start, numbers| {
-            (start..).zip(numbers).for_each(|(row, number)| *number = get(row));
-        })
+        Self::of_parts(length, |_| None, get)
     }
 
-    /// The same, where `fill` gives the numbers of a few rows from one on.
-    pub fn of_parts(length: usize, fill: impl Fn(usize, &mut [u64]) + Sync) -> Self {
+    /// The same, where `part` has the numbers of some rows side by side, as four bytes each that come after a base.
+    pub fn of_parts<'n>(
+        length: usize,
+        part: impl Fn(Range<usize>) -> Option<(u64, &'n [u32])> + Sync,
+        get: impl Fn(usize) -> u64 + Sync,
+    ) -> Self {
         let mut near = Column::zeroed(length);
         let mut words = Column::zeroed(length.div_ceil(GROUP));
         let pieces = near.par_chunks_mut(PIECE).zip(words.par_chunks_mut(PIECE / GROUP)).enumerate();
@@ -46,10 +49,11 @@ impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
                 let mut wide_groups = Vec::new();
                 for (place, (near, word)) in near.chunks_mut(GROUP).zip(words).enumerate() {
                     let start = piece * PIECE + place * GROUP;
-                    let mut numbers = [0; GROUP];
-                    let numbers = &mut numbers[..near.len()];
-                    fill(start, numbers);
-                    match differences(numbers, near) {
+                    let least = match part(start..start + near.len()) {
+                        Some((base, numbers)) => differences_of_part(base, numbers, near),
+                        None => differences(start, &get, near),
+                    };
+                    match least {
                         Some(least) => *word = least,
                         None => wide_groups.push(start / GROUP),
                     }
@@ -60,8 +64,7 @@ impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
         let mut wide = Column::new();
         for group in wide_groups.into_iter().flatten() {
             words[group] = IS_WIDE | wide.len() as u64;
-            let start = group * GROUP;
-            fill(start, wide.more(GROUP.min(length - start)));
+            (group * GROUP..length.min((group + 1) * GROUP)).for_each(|row| wide.push(get(row)));
         }
         Self { near, words, wide }
     }
@@ -195,16 +198,50 @@ impl<T: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64>> Grouped<T> {
     }
 }
 
-/// Writes what is to be added to the least of a few numbers, which is returned; nothing where it is too much for some.
-fn differences<T: Pod + TryFrom<u64>>(numbers: &[u64], near: &mut [T]) -> Option<u64> {
+/// Writes what is to be added to the least of the numbers from `start` on, which is returned; nothing where it is too much
+/// for some.
+fn differences<T: Near>(start: usize, get: impl Fn(usize) -> u64, near: &mut [T]) -> Option<u64> {
+    let mut numbers = [0; GROUP];
+    let numbers = &mut numbers[..near.len()];
+    (start..).zip(&mut *numbers).for_each(|(row, number)| *number = get(row));
     let (least, most) = (*numbers.iter().min()?, *numbers.iter().max()?);
     if least >= IS_WIDE || T::try_from(most - least).is_err() {
         return None;
     }
-    for (near, number) in near.iter_mut().zip(numbers) {
+    for (near, &number) in near.iter_mut().zip(&*numbers) {
         *near = T::try_from(number - least).unwrap_or_else(|_| T::zeroed());
     }
     Some(least)
+}
+
+/// The same of numbers that come after a base.
+fn differences_of_part<T: Near>(base: u64, numbers: &[u32], near: &mut [T]) -> Option<u64> {
+    let (least, most) =
+        numbers.iter().fold((u32::MAX, 0), |(least, most), &number| (least.min(number), most.max(number)));
+    let first = base.checked_add(least.into()).filter(|&first| first < IS_WIDE)?;
+    T::try_from(u64::from(most.saturating_sub(least))).ok()?;
+    near.iter_mut().zip(numbers).for_each(|(near, number)| *near = T::low(number - least));
+    Some(first)
+}
+
+/// A width of what is added to the least number of a group.
+pub trait Near: Pod + Send + Sync + Ord + Into<u64> + TryFrom<u64> {
+    /// The low bytes of a number.
+    fn low(number: u32) -> Self;
+}
+
+impl Near for u8 {
+    #[expect(clippy::cast_possible_truncation, reason = "asked for")]
+    fn low(number: u32) -> Self {
+        number as Self
+    }
+}
+
+impl Near for u16 {
+    #[expect(clippy::cast_possible_truncation, reason = "asked for")]
+    fn low(number: u32) -> Self {
+        number as Self
+    }
 }
 
 /// Numbers of four bytes by row, grouped where that is smaller.
@@ -219,7 +256,8 @@ pub enum Numbers {
 impl Numbers {
     /// Groups numbers, if they take less room then.
     pub fn of(numbers: Column<u32>) -> Self {
-        let grouped = Grouped::of(numbers.len(), |row| numbers[row].into());
+        let plain = &numbers[..];
+        let grouped = Grouped::of_parts(plain.len(), |rows| Some((0, &plain[rows])), |row| plain[row].into());
         if grouped.is_small() { Self::Grouped(grouped) } else { Self::Plain(numbers) }
     }
 

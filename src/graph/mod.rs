@@ -26,6 +26,8 @@ pub use reference::{ReferenceKind, ReferenceName};
 pub(crate) use sizes::PlainSizes;
 pub use sizes::Sizes;
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use address::Addresses;
@@ -125,15 +127,13 @@ enum Places {
 impl Places {
     /// Groups places, if they take less room then.
     fn of(bases: Vec<(u32, u64)>, distances: Column<u32>) -> Self {
-        let grouped = Grouped::of_parts(distances.len(), |start, places| {
-            let (mut base, mut next) = base_of(&bases, start);
-            for (row, place) in (start..).zip(places) {
-                if next <= row {
-                    (base, next) = base_of(&bases, row);
-                }
-                *place = base.saturating_add(distances[row].into());
-            }
-        });
+        let plain = &distances[..];
+        let part = |rows: Range<usize>| {
+            let (base, next) = base_of(&bases, rows.start);
+            (rows.end <= next).then(|| (base, &plain[rows]))
+        };
+        let get = |row| base_of(&bases, row).0.saturating_add(u64::from(plain[row]));
+        let grouped = Grouped::of_parts(plain.len(), part, get);
         if grouped.is_small() { Self::Grouped(grouped) } else { Self::Based { bases, distances } }
     }
 

@@ -145,6 +145,8 @@ impl ObjectTable {
         self.targets.extend_from_slice(&self.fresh_targets[..self.settled_targets]);
         self.fresh_rows.clear();
         self.fresh_targets.clear();
+        // room for what a very long list refers to is not kept
+        self.fresh_targets.shrink_to(FRESH * 8);
         self.settled_targets = 0;
     }
 

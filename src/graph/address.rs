@@ -102,20 +102,6 @@ impl Pages {
         self.codes += codes;
     }
 
-    /// Appends the codes of addresses to `codes`, unless one of them has none: returns whether all were appended, none is
-    /// otherwise.
-    pub fn append_codes(&mut self, addresses: &[u64], codes: &mut Column<u32>) -> bool {
-        self.count(addresses.len());
-        for (code, &address) in codes.more(addresses.len()).iter_mut().zip(addresses) {
-            let Some(own) = self.code(address) else {
-                codes.truncate(codes.len() - addresses.len());
-                return false;
-            };
-            *code = own;
-        }
-        true
-    }
-
     /// The first code of the page of an address that was not met lately. The page gets a slot when it has none; `None` when
     /// there would be too many pages for so many codes.
     #[cold]
@@ -565,7 +551,7 @@ impl Bitmaps {
                         }
                     }
                 }
-                words.chunks_mut(WORDS).map(count).collect()
+                words.chunks_mut(WORDS).map(write_counts).collect()
             })
             .collect();
         drop(marked);
@@ -590,7 +576,7 @@ impl Bitmaps {
 }
 
 /// Writes the running counts of a page. Returns how many objects there are.
-fn count(words: &mut [Word]) -> u32 {
+fn write_counts(words: &mut [Word]) -> u32 {
     let mut before = 0;
     for word in words {
         word[8..].copy_from_slice(&low_half(before).to_le_bytes());

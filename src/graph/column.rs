@@ -176,26 +176,6 @@ impl<T: Pod + Send + Sync> Column<T> {
         }
     }
 
-    /// Appends `count` numbers without meaning, and returns them to be written.
-    #[inline]
-    pub fn more(&mut self, count: usize) -> &mut [T] {
-        self.reserve(count);
-        match &mut self.storage {
-            Storage::Short(own) => {
-                let start = own.len();
-                own.resize(start + count, T::zeroed());
-                &mut own[start..]
-            }
-            Storage::Long { map, length, .. } => {
-                let start = *length;
-                *length += count;
-                &mut bytemuck::cast_slice_mut(map)[start..start + count]
-            }
-            // reserving has copied it, if there is anything to append
-            Storage::Mapped(_) => &mut [],
-        }
-    }
-
     /// The last number.
     #[inline]
     pub fn last_mut(&mut self) -> Option<&mut T> {

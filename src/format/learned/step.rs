@@ -51,7 +51,7 @@ pub(super) struct Step {
     pub(super) size: u64,
     pub(super) kept_size: u64,
     /// Types and modules of which it says what they are, in its text or after it: [`ONE_TYPE`] and [`ONE_MODULE`] for each.
-    pub(super) names: u32,
+    pub(super) names: u64,
     pub(super) length: u8,
     pub(super) value: Value,
     /// In the same way its own number where the text has a type in it.
@@ -83,8 +83,8 @@ pub(super) struct Lore {
 }
 
 /// In [`Step::names`].
-pub(super) const ONE_TYPE: u32 = 1;
-pub(super) const ONE_MODULE: u32 = 1 << 16;
+pub(super) const ONE_TYPE: u64 = 1;
+pub(super) const ONE_MODULE: u64 = 1 << 32;
 
 /// Values of a joined step. Strings are ranges of its text.
 #[derive(Debug, Clone, Copy, Default)]

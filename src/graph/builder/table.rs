@@ -160,20 +160,32 @@ impl ObjectTable {
         if targets.is_empty() {
             return;
         }
-        self.settle();
-        let Some(row) = self.rows.last_mut() else {
-            return;
-        };
-        row[DEGREE] += u32::try_from(targets.len()).unwrap_or(u32::MAX);
         if self.wide.is_none() {
-            if self.pages.append_codes(targets, &mut self.targets) {
+            if self.append_codes(targets) {
                 return;
             }
             self.widen();
         }
-        if let Some(wide) = &mut self.wide {
-            wide.targets.extend_from_slice(targets);
+        self.settle();
+        let (Some(row), Some(wide)) = (self.rows.last_mut(), &mut self.wide) else { return };
+        row[DEGREE] += u32::try_from(targets.len()).unwrap_or(u32::MAX);
+        wide.targets.extend_from_slice(targets);
+    }
+
+    /// Appends the codes of these references of the last object, unless one of them has none: returns whether all were
+    /// appended, none is otherwise.
+    fn append_codes(&mut self, targets: &[u64]) -> bool {
+        // the last row may have gone to the column, whose targets these then follow
+        let Some(row) = self.fresh_rows.last_mut().or_else(|| self.rows.last_mut()) else { return true };
+        self.fresh_targets.truncate(self.settled_targets);
+        self.pages.count(targets.len());
+        for &target in targets {
+            let Some(code) = self.pages.code(target) else { return false };
+            self.fresh_targets.push(code);
         }
+        row[DEGREE] += u32::try_from(targets.len()).unwrap_or(u32::MAX);
+        self.settled_targets = self.fresh_targets.len();
+        true
     }
 
     /// The code of an address; without meaning where addresses are kept as they are.

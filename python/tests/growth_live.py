@@ -97,6 +97,7 @@ class Run:
         return wrong + self.growth(dumps) + self.checked(dumps)
 
     def drive(self, requests):
+        """Sends requests, one after another; the server is done with each of them, and has forgotten it, when its answer has been read."""
         for _ in range(requests):
             self.sent += 1
             with urllib.request.urlopen("http://127.0.0.1:%d/page/%d" % (self.port, self.sent * 7 % PAGES), timeout=120) as answer:

@@ -77,8 +77,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             garbage[0]["all"] = garbage  # a cycle: gone with the next collection
             log.info("session %d: %s, %d bytes", session.number, self.path, len(body))
             self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
+            self.end_headers()  # no length: the client reads until the connection is closed, which is after this function has returned
             self.wfile.write(body)
         finally:
             if not self.leaks:

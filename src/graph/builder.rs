@@ -5,8 +5,10 @@
 
 mod link;
 mod table;
+mod types;
 
 pub use self::table::{Coder, ObjectTable};
+pub use self::types::TypeTable;
 
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;

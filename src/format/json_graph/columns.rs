@@ -56,7 +56,7 @@ impl Nodes {
             self.highest = self.highest.max(Some(row as u64));
         }
         self.highest = self.highest.max(piece.highest);
-        let numbers: Vec<u32> = piece.type_names.iter().map(|name| self.type_names.intern(name)).collect();
+        let numbers: Vec<u32> = piece.type_table.names().map(|name| self.type_names.intern(name)).collect();
         piece.types.iter().for_each(|&number| self.types.push(numbers[number as usize]));
         self.sizes.extend_from_slice(&piece.sizes);
         self.places.append(&piece.places);

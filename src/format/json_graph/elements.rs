@@ -1,14 +1,12 @@
 //! Nodes and edges of one piece of a list.
 
-use rustc_hash::FxHashMap;
-
 use super::super::record::qualified;
 use super::super::scan::{Malformed, Scan, Scanner, decode};
 use super::super::split::Stop;
 use super::Flavour;
 use super::fields::{Fields, Id, Reader, Slot, steps, text_of};
 use super::pattern::Pattern;
-use crate::graph::names::Names;
+use crate::graph::builder::TypeTable;
 use crate::graph::{Damage, RootKind};
 use crate::source::Source;
 
@@ -25,17 +23,13 @@ pub(super) struct NodePiece {
     pub(super) highest: Option<u64>,
     /// Number of each node's type in the piece.
     pub(super) types: Vec<u32>,
-    pub(super) type_names: Names,
+    pub(super) type_table: TypeTable,
     /// Shallow sizes in bytes.
     pub(super) sizes: Vec<u64>,
     /// Offset of each node's bracket.
     pub(super) places: Vec<u64>,
     /// Rows that are roots, ascending.
     pub(super) roots: Vec<(u32, RootKind, Option<Box<str>>)>,
-    /// Type numbers by how the node writes module and name.
-    written_types: FxHashMap<Box<[u8]>, u32>,
-    /// Room for putting both together.
-    room: Vec<u8>,
 }
 
 /// The edges of a piece, in columns. Edges of one node follow each other in most documents: a run has one source.
@@ -127,18 +121,19 @@ struct Elements<'a> {
     piece: Piece,
 }
 
-impl Elements<'_> {
+impl<'a> Elements<'a> {
     /// Reads items of an array. After one that cannot be read, reading goes on with the next line.
     fn items(&mut self, limit: usize) -> Scan<Stop> {
+        let mut fields = Fields::default();
         loop {
-            while self.scanner.take(b',') {}
+            self.pass_commas();
             if self.scanner.position() >= limit {
                 return Ok(Stop::At(self.scanner.position()));
             }
             if self.scanner.take(b']') {
                 return Ok(Stop::End);
             }
-            if let Err(malformed) = self.item() {
+            if let Err(malformed) = self.item(&mut fields) {
                 if malformed.offset >= self.bytes.len() || !next_line(self.bytes, &mut self.scanner, malformed.offset) {
                     return Err(malformed);
                 }
@@ -147,26 +142,37 @@ impl Elements<'_> {
         }
     }
 
-    fn item(&mut self) -> Scan<()> {
+    /// Moves the cursor to what is no comma.
+    fn pass_commas(&mut self) {
+        let at = self.scanner.position();
+        match self.bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            Some(b",\n{" | b", {") => self.scanner.seek(at + 2),
+            _ => while self.scanner.take(b',') {},
+        }
+    }
+
+    fn item(&mut self, fields: &mut Fields<'a>) -> Scan<()> {
         self.scanner.peek();
         let place = self.scanner.position();
-        if let Some((fields, end)) = self.piece.reader.familiar(&mut self.pattern, self.bytes, place) {
+        *fields = Fields::default();
+        if let Some(end) = self.piece.reader.familiar(&mut self.pattern, self.bytes, place, fields) {
             self.scanner.seek(end);
-            return self.keep(None, &fields, place);
+        } else {
+            *fields = self.piece.reader.fields(&mut self.scanner)?;
+            self.learn(place);
         }
-        let fields = self.piece.reader.fields(&mut self.scanner)?;
-        self.learn(place);
-        self.keep(None, &fields, place)
+        self.keep(None, fields, place)
     }
 
     /// Reads members of an object.
     fn named(&mut self, limit: usize) -> Scan<Stop> {
+        let mut fields = Fields::default();
         loop {
             self.scanner.peek();
             if self.scanner.position() >= limit {
                 return Ok(Stop::At(self.scanner.position()));
             }
-            self.member()?;
+            self.member(&mut fields)?;
             if self.scanner.take(b'}') {
                 return Ok(Stop::End);
             }
@@ -174,22 +180,23 @@ impl Elements<'_> {
         }
     }
 
-    fn member(&mut self) -> Scan<()> {
+    fn member(&mut self, fields: &mut Fields<'a>) -> Scan<()> {
         let start = self.scanner.position();
-        if let Some((fields, end)) = self.piece.reader.familiar(&mut self.pattern, self.bytes, start) {
+        *fields = Fields::default();
+        if let Some(end) = self.piece.reader.familiar(&mut self.pattern, self.bytes, start, fields) {
             // behind its name, which was read
             let place = value_of_member(self.bytes, start);
             self.scanner.seek(end);
-            return self.keep(fields.id, &fields, place);
+            return self.keep(fields.id, fields, place);
         }
         let name = self.scanner.string()?;
         self.scanner.expect(b':', "`:`")?;
         let id = self.piece.reader.id_of_text(&decode(name));
         self.scanner.peek();
         let place = self.scanner.position();
-        let fields = self.piece.reader.fields(&mut self.scanner)?;
+        *fields = self.piece.reader.fields(&mut self.scanner)?;
         self.learn(start);
-        self.keep(Some(id), &fields, place)
+        self.keep(Some(id), fields, place)
     }
 
     /// Learns how the element from `start` to the cursor is written.
@@ -240,7 +247,7 @@ impl NodePiece {
             }
             Some(Id::Text(number)) => {
                 self.texts.push(row);
-                u64::from(number)
+                number
             }
             None => {
                 self.unnamed.push(row);
@@ -259,17 +266,7 @@ impl NodePiece {
 
     fn type_number(&mut self, fields: &Fields<'_>) -> u32 {
         let (module, name) = fields.written_type();
-        self.room.clear();
-        self.room.extend_from_slice(module);
-        // both have quotes around, so that nothing else reads the same
-        self.room.push(b'\n');
-        self.room.extend_from_slice(name);
-        if let Some(&number) = self.written_types.get(self.room.as_slice()) {
-            return number;
-        }
-        let number = self.type_names.intern(&qualified(&text_of(module), &text_of(name)));
-        self.written_types.insert(self.room.as_slice().into(), number);
-        number
+        self.type_table.number(module, name, || qualified(&text_of(module), &text_of(name)))
     }
 }
 
@@ -301,8 +298,7 @@ impl EdgePiece {
 
 fn plain(id: Id) -> u64 {
     match id {
-        Id::Number(number) => number,
-        Id::Text(number) => u64::from(number),
+        Id::Number(number) | Id::Text(number) => number,
     }
 }
 

@@ -7,11 +7,12 @@ use super::super::scan::{Malformed, Scan, Scanner, address_of_number, address_of
 use super::Flavour;
 use super::pattern::{Lesson, Pattern, Step, Value, Written, lesson};
 
-/// The id of a node: a number, or the place of its text among the ids that are none.
+/// The id of a node: a number, or the place of its text among the ids that are none. Both are as wide, so that none is kept
+/// in a register and not copied by way of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Id {
     Number(u64),
-    Text(u32),
+    Text(u64),
 }
 
 /// Ids that are no numbers, numbered in order of first appearance.
@@ -205,20 +206,20 @@ impl Reader {
     }
 
     pub(super) fn id_of_text(&mut self, text: &str) -> Id {
-        address_of_text(text).map_or_else(|| Id::Text(self.texts.intern(text)), Id::Number)
+        address_of_text(text).map_or_else(|| Id::Text(self.texts.intern(text).into()), Id::Number)
     }
 
-    /// Reads the element at `position` if it is written as one before it, and returns where it ends. Ids that it has are
-    /// entered even if it is not.
+    /// Reads the element at `position` into `fields`, which are empty, if it is written as one before it, and returns where it
+    /// ends. Ids that it has are entered, and fields filled, even if it is not.
+    #[inline]
     pub(super) fn familiar<'a>(
         &mut self,
         pattern: &mut Pattern<Slot>,
         bytes: &'a [u8],
         position: usize,
-    ) -> Option<(Fields<'a>, usize)> {
-        let mut fields = Fields::default();
-        let end = pattern.read(bytes, position, |slot, value| self.take(slot, value, &mut fields))?;
-        Some((fields, end))
+        fields: &mut Fields<'a>,
+    ) -> Option<usize> {
+        pattern.read(bytes, position, |slot, value| self.take(slot, value, fields))
     }
 
     fn take<'a>(&mut self, slot: Slot, value: Value<'a>, fields: &mut Fields<'a>) {

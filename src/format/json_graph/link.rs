@@ -48,7 +48,7 @@ pub(super) fn link(document: Document, source: Arc<Source>, progress: &Progress)
     }
     let address = |id: &Id| match *id {
         Id::Number(number) => reader.texts.address_of_number(number, first_named),
-        Id::Text(number) => first_named + u64::from(number),
+        Id::Text(number) => first_named + number,
     };
     builder.add(listed(listed_roots.iter().map(address), &index, &nodes, &source, reader.flavour));
     let about = About {

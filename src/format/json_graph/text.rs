@@ -85,7 +85,7 @@ impl GraphLayout {
         let target = match fields.target? {
             Id::Number(number) => address_of_number(number, (!self.ids.is_empty()).then_some(self.first_named)),
             Id::Text(local) => {
-                let text = *reader.texts.in_order().get(local as usize)?;
+                let text = *reader.texts.in_order().get(usize::try_from(local).ok()?)?;
                 self.first_named + u64::from(self.ids.find(text)?)
             }
         };

@@ -186,7 +186,7 @@ fn close_gaps(targets: &mut Column<u32>, lengths: &[usize], written: &[usize]) -
 /// One table of type names in order of first appearance in the dump, and the number there of each table's types.
 fn merge_types(tables: &[ObjectTable]) -> (Names, Vec<Vec<u32>>) {
     let mut names = Names::default();
-    let numbers = tables.iter().map(|table| table.type_names.iter().map(|name| names.intern(name)).collect());
+    let numbers = tables.iter().map(|table| table.types.names().map(|name| names.intern(name)).collect());
     let numbers = numbers.collect();
     (names, numbers)
 }

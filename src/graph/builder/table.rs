@@ -1,11 +1,8 @@
 //! What a reader makes of a piece of the dump: objects and references by address.
 
-use rustc_hash::FxHashMap;
-
-use super::RootRecord;
+use super::{RootRecord, TypeTable};
 use crate::graph::address::{Pages, Piece};
 use crate::graph::column::Column;
-use crate::graph::names::Names;
 
 /// The objects of a piece of the dump, by address: references are not yet resolved.
 #[derive(Debug, Default)]
@@ -31,13 +28,7 @@ pub struct ObjectTable {
     /// Row in this table, and bytes.
     pub(super) external: Vec<(u32, u64)>,
     pub(super) roots: Vec<RootRecord>,
-    pub(super) type_names: Names,
-    /// Type numbers by the raw bytes of the record, so that a name is decoded once.
-    raw_types: FxHashMap<Box<[u8]>, u32>,
-    /// Room for putting such bytes together.
-    raw_type: Vec<u8>,
-    /// Types that were met last, by a few bits of their names.
-    recent_types: Vec<RecentType>,
+    pub(super) types: TypeTable,
 }
 
 /// An object: five numbers side by side, so that it is written at once.
@@ -54,14 +45,6 @@ pub(super) const DEGREE: usize = 4;
 pub(super) struct WideAddresses {
     pub(super) objects: Vec<u64>,
     pub(super) targets: Vec<u64>,
-}
-
-/// A type by the bytes of its record.
-#[derive(Debug, Clone, Default)]
-struct RecentType {
-    module: Box<[u8]>,
-    name: Box<[u8]>,
-    number: u32,
 }
 
 /// Rows that are appended at once, and a quarter of the targets.
@@ -88,9 +71,6 @@ impl Coder<'_> {
         Some(())
     }
 }
-
-/// Types that are found again without hashing.
-const RECENT_TYPES: usize = 256;
 
 impl ObjectTable {
     /// A table with room for so many objects and strong references; more are welcome.
@@ -247,43 +227,9 @@ impl ObjectTable {
         self.roots.push(root);
     }
 
-    /// The number of a type in this table. `module` and `name` are how the record writes it; `decode` makes its qualified
-    /// name.
+    /// The number of a type in this table, as [`TypeTable::number`] gives it.
     pub fn type_number(&mut self, module: &[u8], name: &[u8], decode: impl FnOnce() -> String) -> u32 {
-        let mixed =
-            name.len().wrapping_mul(31) ^ usize::from(*name.last().unwrap_or(&0)).wrapping_mul(7) ^ module.len();
-        let middle = usize::from(name.get(name.len() / 2).copied().unwrap_or(0));
-        let place = (mixed ^ middle.wrapping_mul(13)) % RECENT_TYPES;
-        if let Some(recent) = self.recent_types.get(place)
-            && *recent.name == *name
-            && recent.module.len() == module.len()
-            // comparing nothing reads from a place that is not mapped, which costs some processors hundreds of cycles
-            && (module.is_empty() || *recent.module == *module)
-        {
-            return recent.number;
-        }
-        let number = self.hashed_type_number(module, name, decode);
-        if self.recent_types.is_empty() {
-            // no type has an empty name and this module
-            let none = RecentType { module: b"\n".as_slice().into(), ..RecentType::default() };
-            self.recent_types = vec![none; RECENT_TYPES];
-        }
-        self.recent_types[place] = RecentType { module: module.into(), name: name.into(), number };
-        number
-    }
-
-    #[cold]
-    fn hashed_type_number(&mut self, module: &[u8], name: &[u8], decode: impl FnOnce() -> String) -> u32 {
-        self.raw_type.clear();
-        self.raw_type.extend_from_slice(module);
-        self.raw_type.push(b'\n');
-        self.raw_type.extend_from_slice(name);
-        if let Some(&number) = self.raw_types.get(self.raw_type.as_slice()) {
-            return number;
-        }
-        let number = self.type_names.intern(&decode());
-        self.raw_types.insert(self.raw_type.as_slice().into(), number);
-        number
+        self.types.number(module, name, decode)
     }
 
     /// How many objects it holds.

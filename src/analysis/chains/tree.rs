@@ -208,11 +208,17 @@ fn reference_names(
     held.sort_unstable();
     let by_holder: Vec<&[(u32, u32)]> = held.chunk_by(|a, b| a.0 == b.0).collect();
     let found: Vec<Vec<(u32, ReferenceName)>> = by_holder
-        .par_iter()
-        .map(|group| {
-            let wanted: FxHashMap<ObjectId, u32> =
-                group.iter().map(|&(_, place)| (objects[place as usize], place)).collect();
-            names_from(heap, retaining, objects[group[0].0 as usize], &wanted)
+        .par_chunks(HOLDERS_OF_TASK)
+        .map(|groups| {
+            let mut found = Vec::new();
+            for group in groups {
+                let holder = objects[group[0].0 as usize];
+                let mut wanted: Vec<Wanted> =
+                    group.iter().map(|&(_, place)| (objects[place as usize], place, None)).collect();
+                names_from(heap, retaining, holder, &mut wanted);
+                found.extend(wanted.into_iter().filter_map(|(_, place, name)| Some((place, name?))));
+            }
+            found
         })
         .collect();
     let mut names = vec![ReferenceName::unknown(); objects.len()];
@@ -222,25 +228,22 @@ fn reference_names(
     names
 }
 
-/// The names under which `holder` holds the wanted objects: the first that says most.
-fn names_from(
-    heap: &Heap,
-    retaining: &Retaining<'_>,
-    holder: ObjectId,
-    wanted: &FxHashMap<ObjectId, u32>,
-) -> Vec<(u32, ReferenceName)> {
-    let mut best: FxHashMap<u32, ReferenceName> = FxHashMap::default();
+/// Holders whose records one task reads.
+const HOLDERS_OF_TASK: usize = 64;
+
+/// An object that is held, its place, and the name that says most of those under which its holder holds it.
+type Wanted = (ObjectId, u32, Option<ReferenceName>);
+
+/// Finds the names under which `holder` holds the wanted objects: the first that says most.
+fn names_from(heap: &Heap, retaining: &Retaining<'_>, holder: ObjectId, wanted: &mut [Wanted]) {
+    wanted.sort_unstable_by_key(|(object, ..)| *object);
     heap.for_each_reference(holder, |position, target, name| {
-        let Some(&place) = wanted.get(&target) else { return };
-        if !retaining.counts(position) {
-            return;
-        }
-        let is_better = best.get(&place).is_none_or(|known| telling(name) < telling(known));
-        if is_better {
-            best.insert(place, name.clone());
+        let Ok(place) = wanted.binary_search_by_key(&target, |(object, ..)| *object) else { return };
+        let best = &mut wanted[place].2;
+        if retaining.counts(position) && best.as_ref().is_none_or(|known| telling(name) < telling(known)) {
+            *best = Some(name.clone());
         }
     });
-    best.into_iter().collect()
 }
 
 /// Lower for names that say more.

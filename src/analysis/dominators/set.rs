@@ -88,6 +88,8 @@ pub fn retained_together(
         alive: none(),
         seen: none(),
         open: Vec::new(),
+        visited: Vec::new(),
+        path: Vec::new(),
         size: SetSize::default(),
         steps: count / STEPS_SHARE + FEWEST_STEPS,
     };
@@ -114,6 +116,9 @@ struct Region<'a> {
     seen: Marks,
     /// What goes and whose references have not been followed, beside what the members dominate.
     open: Vec<ObjectId>,
+    /// Room for what a search backwards visits, and for its way.
+    visited: Vec<ObjectId>,
+    path: Vec<Step>,
     /// Of what is inside.
     size: SetSize,
     /// How many more referrers may be looked at.
@@ -171,8 +176,7 @@ impl<'a> Region<'a> {
 
     /// Searches backwards from an object of which nothing is known, and decides about all that it visits.
     fn decide(&mut self, object: ObjectId) -> Option<()> {
-        let mut visited = Vec::new();
-        let mut path: Vec<Step> = Vec::new();
+        let (mut visited, mut path) = (std::mem::take(&mut self.visited), std::mem::take(&mut self.path));
         let mut next = Next::Referrer(object);
         let is_alive = loop {
             match next {
@@ -194,12 +198,14 @@ impl<'a> Region<'a> {
             path.iter().for_each(|step| _ = self.alive.insert(step.object));
             self.revive(&visited, path.len())?;
         }
-        for object in visited {
+        for object in visited.drain(..) {
             if !self.alive.has(object) {
                 self.take_in(object);
                 self.open.push(object);
             }
         }
+        path.clear();
+        (self.visited, self.path) = (visited, path);
         Some(())
     }
 

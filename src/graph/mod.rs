@@ -18,6 +18,7 @@ pub mod reference;
 pub mod results;
 pub mod sizes;
 mod stored;
+mod types;
 
 pub use builder::{GraphBuilder, ObjectTable};
 pub use heap::{About, Damage, Description, Heap, Records, ReferenceSlot};
@@ -28,13 +29,12 @@ pub use sizes::Sizes;
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use address::Addresses;
 use column::Column;
 use csr::Csr;
 use grouped::Grouped;
 use names::Names;
+use types::Types;
 
 /// A root: an object that lives because of where it is known, not because another object holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,22 +93,6 @@ pub struct WeakReference {
     pub source: ObjectId,
     /// To whom.
     pub target: ObjectId,
-}
-
-/// Types of objects: two bytes each, and two more where there are more types than that.
-#[derive(Debug, Default)]
-struct Types {
-    low: Column<u16>,
-    /// Empty where two bytes are enough.
-    high: Column<u16>,
-}
-
-impl Types {
-    #[inline]
-    fn get(&self, row: usize) -> TypeId {
-        let high = if self.high.is_empty() { 0 } else { u32::from(self.high.get(row)) << 16 };
-        TypeId(high | u32::from(self.low.get(row)))
-    }
 }
 
 /// Where records stand in the decompressed dump.
@@ -237,21 +221,10 @@ impl HeapGraph {
         self.types.get(object.index())
     }
 
-    /// The objects of the wanted types, in dump order. `is_wanted` is by type. O(n).
+    /// The objects of the wanted types, in dump order. `is_wanted` is by type. O(n), but for types of few objects in a heap
+    /// that comes from an index.
     pub fn objects_of(&self, is_wanted: &[bool]) -> Vec<ObjectId> {
-        /// Objects that are looked at together; few enough for most pieces to have none of a rare type.
-        const PIECE: usize = 1 << 12;
-        let is_wanted_type = |row: usize| is_wanted.get(self.types.get(row).index()) == Some(&true);
-        let numbers = (0..is_wanted.len()).filter(|&number| is_wanted[number]);
-        let wanted: Vec<u16> = numbers.filter_map(|number| u16::try_from(number).ok()).collect();
-        let is_rare = is_wanted.len() <= usize::from(u16::MAX) && wanted.len() <= 4;
-        let has_any = |piece: &[u16]| {
-            // without a branch for each object
-            wanted.iter().any(|&wanted| piece.iter().fold(false, |found, &low| found | (low == wanted)))
-        };
-        let pieces = self.types.low.par_chunks(PIECE).enumerate().filter(|(_, piece)| !is_rare || has_any(piece));
-        let rows = pieces.flat_map_iter(|(place, piece)| place * PIECE..place * PIECE + piece.len());
-        rows.filter(|&row| is_wanted_type(row)).map(ObjectId::at).collect()
+        self.types.objects_of(is_wanted)
     }
 
     /// The qualified name of an object's type; built-in types without `builtins.`.

@@ -5,12 +5,12 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::address::Addresses;
-use super::column::Column;
 use super::csr::Csr;
 use super::grouped::{Grouped, SectionNames};
-use super::index::{Index, IndexWriter, Unusable, below};
+use super::index::{Index, IndexWriter, Unusable};
 use super::names::Names;
-use super::{HeapGraph, ObjectId, Places, Root, RootKind, Sizes, Types, WeakReference};
+use super::types::Types;
+use super::{HeapGraph, ObjectId, Places, Root, RootKind, Sizes, WeakReference};
 
 const PLACES: SectionNames = ["places", "places.groups", "places.wide"];
 const FORWARD: SectionNames = ["forward.offsets", "forward.groups", "forward.wide"];
@@ -41,10 +41,7 @@ impl HeapGraph {
     /// What the system says.
     pub fn store(&self, writer: &mut IndexWriter) -> io::Result<()> {
         self.addresses.store(writer)?;
-        writer.section("types", &self.types.low)?;
-        if !self.types.high.is_empty() {
-            writer.section("types.high", &self.types.high)?;
-        }
+        self.types.store(writer, self.type_names.len())?;
         self.sizes.store(writer, ["sizes", "sizes.wide"])?;
         match &self.places {
             Places::Grouped(places) => places.store(writer, PLACES)?,
@@ -85,7 +82,7 @@ impl HeapGraph {
     /// Looks at all numbers of a graph that comes from an index, so that damage is known. O(n + m).
     pub fn check(&self) {
         self.addresses.check();
-        self.types.low.check();
+        self.types.check();
         self.sizes.check();
         if let Places::Grouped(places) = &self.places {
             places.check();
@@ -122,7 +119,7 @@ impl HeapGraph {
         let external = sorted_pairs(index, "external")?;
         let graph = Self {
             addresses: Addresses::restore(index)?,
-            types: restore_types(index, type_names.len())?,
+            types: Types::restore(index, type_names.len())?,
             sizes: Sizes::restore(index, index.object_count(), ["sizes", "sizes.wide"], |_, _| true)?,
             places: Places::Grouped(Grouped::restore(index, index.object_count(), PLACES)?),
             forward: Csr::restore(index, FORWARD, "forward.targets")?,
@@ -143,19 +140,6 @@ impl HeapGraph {
         let all_exist = mentioned.all(|object| object.index() < index.object_count());
         (all_exist && graph.type_names.len() == texts.types.len()).then_some(graph).ok_or(Unusable::Damaged)
     }
-}
-
-fn restore_types(index: &Index, count: usize) -> Result<Types, Unusable> {
-    let objects = index.object_count();
-    if !index.has("types.high") {
-        return Ok(Types { low: index.column("types", objects, below::<u16>(count as u64))?, high: Column::new() });
-    }
-    let types =
-        Types { low: index.column("types", objects, |_| true)?, high: index.column("types.high", objects, |_| true)? };
-    // two columns that only together make sense, and very many types: looked at right away
-    let (low, high) = (&types.low[..], &types.high[..]);
-    let all_exist = low.iter().zip(high).all(|(&low, &high)| usize::from(high) << 16 | usize::from(low) < count);
-    all_exist.then_some(types).ok_or(Unusable::Damaged)
 }
 
 fn restore_named_ids(index: &Index) -> Result<Vec<Box<str>>, Unusable> {

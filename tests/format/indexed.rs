@@ -280,6 +280,67 @@ fn more_types_than_two_bytes_can_number_and_addresses_that_do_not_cluster_are_ke
     }
 }
 
+/// Lines of 2,000 objects: most of one of two types, one in ten of one of 60 others.
+fn of_many_types() -> String {
+    let line = |number: usize| {
+        let rare = if number % 10 == 3 { Some(number / 10 % 60) } else { None };
+        let name = rare.map_or(format!("common{}", number % 2), |rare| format!("app.Rare{rare}"));
+        format!("{{\"address\":{},\"type\":\"{name}\",\"size\":16,\"refs\":[]}}\n", number * 16 + 4096)
+    };
+    (0..2_000).map(line).collect()
+}
+
+#[test]
+fn objects_of_types_are_those_that_a_look_at_all_objects_finds() {
+    let indexed = Indexed::new(of_many_types().as_bytes());
+    let heap = indexed.restore(&indexed.bytes).unwrap();
+    let count = heap.graph.types().count();
+    assert_eq!(count, 62);
+    let (_, listed) = section(&indexed.bytes, "types.rows").unwrap();
+    assert_eq!(listed, 200 * 4, "all of the rare types and none of the common ones");
+    for (one, other) in (0..count).flat_map(|one| (one..count).map(move |other| (one, other))) {
+        let wanted: Vec<bool> = (0..count).map(|number| number == one || number == other).collect();
+        assert_eq!(heap.graph.objects_of(&wanted), indexed.heap.graph.objects_of(&wanted), "{one}, {other}");
+    }
+    assert_eq!(heap.graph.objects_of(&vec![true; count]).len(), 2_000);
+    assert!(heap.graph.objects_of(&vec![false; count]).is_empty());
+}
+
+#[test]
+fn objects_that_are_listed_by_another_type_or_in_no_order_are_damage() {
+    let indexed = Indexed::new(of_many_types().as_bytes());
+    let (start, length) = section(&indexed.bytes, "types.rows").unwrap();
+    let all_of_each = |bytes: &[u8]| {
+        let heap = indexed.restore(bytes)?;
+        let count = heap.graph.types().count();
+        let of_type = |number: usize| {
+            let wanted: Vec<bool> = (0..count).map(|other| other == number).collect();
+            heap.graph.objects_of(&wanted)
+        };
+        attempt(|| (0..count).map(of_type).collect::<Vec<_>>()).ok()
+    };
+    assert!(all_of_each(&indexed.bytes).is_some());
+    // by the type before or behind, twice, a row that is not there
+    for change in [
+        |rows: &mut [u8]| rows.rotate_left(4),
+        |rows: &mut [u8]| rows.copy_within(0..4, 4),
+        |rows: &mut [u8]| rows[..4].copy_from_slice(&2_000u32.to_le_bytes()),
+    ] {
+        let mut forged = indexed.bytes.clone();
+        change(&mut forged[start..start + length]);
+        reseal(&mut forged).unwrap();
+        assert!(all_of_each(&forged).is_none());
+    }
+    let (start, length) = section(&indexed.bytes, "types.starts").unwrap();
+    for place in (start..start + length).step_by(4) {
+        let mut forged = indexed.bytes.clone();
+        forged[place] ^= 1;
+        reseal(&mut forged).unwrap();
+        let same = all_of_each(&indexed.bytes);
+        assert!(all_of_each(&forged).is_none_or(|found| Some(found) == same), "{place}");
+    }
+}
+
 /// Turns a bit of each byte in turn.
 fn flip_everywhere(dump: &str) {
     let indexed = Indexed::new(dump.as_bytes());

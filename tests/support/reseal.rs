@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const HEADER: usize = 4096;
 const FIRST_ENTRY: usize = 128;
 const ENTRY: usize = 48;
-const BLOCK: usize = 1 << 12;
+const BLOCK: usize = 1 << 10;
 
 fn number(bytes: &[u8], at: usize) -> Option<usize> {
     let field = bytes.get(at..)?.first_chunk()?;

@@ -8,7 +8,8 @@ use crate::graph::address::Addresses;
 use crate::graph::column::Column;
 use crate::graph::csr::Csr;
 use crate::graph::names::Names;
-use crate::graph::{Damage, ObjectId, Places, Sizes, Types};
+use crate::graph::types::Types;
+use crate::graph::{Damage, ObjectId, Places, Sizes};
 
 /// The columns of a graph, but for what needs the other direction.
 pub(super) struct Linked {
@@ -108,7 +109,7 @@ pub(super) fn link(tables: Vec<ObjectTable>, starts: &[usize], found: Found, dam
     let pages: Column<u64> = found.index.into_pages().into();
     Linked {
         addresses: if is_coded { Addresses::Coded { pages, codes } } else { Addresses::Wide(wide) },
-        types: Types { low, high },
+        types: Types::new(low, high),
         sizes: Sizes::of_parts(sizes, wide_sizes),
         places: Places::of(place_bases, places),
         forward: Csr::from_degrees(degrees, targets),

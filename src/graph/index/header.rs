@@ -9,7 +9,7 @@ use crate::graph::id::MAX_OBJECTS;
 /// The first bytes of every index. Like PNG's, they do not survive a transfer as text.
 pub const MAGIC: [u8; 8] = *b"\x89rtx\r\n\x1a\n";
 /// The version of the format.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Reads differently on a machine of another byte order.
 const BYTE_ORDER: u32 = 0x0a0b_0c0d;
 /// The program may read a dump differently from one version to the next.

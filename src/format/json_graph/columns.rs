@@ -59,7 +59,7 @@ impl Nodes {
         let numbers: Vec<u32> = piece.type_table.names().map(|name| self.type_names.intern(name)).collect();
         piece.types.iter().for_each(|&number| self.types.push(numbers[number as usize]));
         self.sizes.extend_from_slice(&piece.sizes);
-        self.places.append(&piece.places);
+        self.places.append(piece.first_place, &piece.places);
         self.roots.extend(piece.roots.into_iter().map(|(row, kind, name)| (start + row as usize, kind, name)));
     }
 }
@@ -107,7 +107,7 @@ impl Edges {
         self.targets.extend_from_slice(&piece.targets);
         renumber(&mut self.sources, &mut self.text_sources, run, &piece.text_sources, texts);
         renumber(&mut self.targets, &mut self.text_targets, edge, &piece.text_targets, texts);
-        self.places.append(&piece.places);
+        self.places.append(piece.first_place, &piece.places);
         piece.weak.iter().for_each(|&weak| self.weak.push((edge + weak as usize) as u64));
         self.has_labels |= piece.has_labels;
     }
@@ -155,14 +155,16 @@ pub(super) struct Places {
 }
 
 impl Places {
-    fn append(&mut self, places: &[u64]) {
-        for &place in places {
-            let high = place >> 32 << 32;
-            if self.high.last().is_none_or(|last| last.1 != high) {
+    /// Appends the places of a piece, of which `first` is the first, and `low` the low halves of all: it is shorter than 2³²
+    /// bytes.
+    fn append(&mut self, first: u64, low: &[u32]) {
+        let high = first >> 32 << 32;
+        let (before, behind) = low.split_at(low.partition_point(|&low| u64::from(low) >= first - high));
+        for (high, low) in [(high, before), (high + (1 << 32), behind)] {
+            if !low.is_empty() && self.high.last().is_none_or(|last| last.1 != high) {
                 self.high.push((self.low.len(), high));
             }
-            #[expect(clippy::cast_possible_truncation, reason = "the other half is kept beside")]
-            self.low.push(place as u32);
+            self.low.extend_from_slice(low);
         }
     }
 

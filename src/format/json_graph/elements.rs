@@ -26,8 +26,10 @@ pub(super) struct NodePiece {
     pub(super) type_table: TypeTable,
     /// Shallow sizes in bytes.
     pub(super) sizes: Vec<u64>,
-    /// Offset of each node's bracket.
-    pub(super) places: Vec<u64>,
+    /// Offset of the first node's bracket.
+    pub(super) first_place: u64,
+    /// Low half of the offset of each node's bracket.
+    pub(super) places: Vec<u32>,
     /// Rows that are roots, ascending.
     pub(super) roots: Vec<(u32, RootKind, Option<Box<str>>)>,
 }
@@ -45,8 +47,10 @@ pub(super) struct EdgePiece {
     pub(super) targets: Vec<u64>,
     /// Edges whose targets are texts, ascending.
     pub(super) text_targets: Vec<u32>,
-    /// Offset of each edge's bracket.
-    pub(super) places: Vec<u64>,
+    /// Offset of the first edge's bracket.
+    pub(super) first_place: u64,
+    /// Low half of the offset of each edge's bracket.
+    pub(super) places: Vec<u32>,
     /// Edges that do not retain, ascending.
     pub(super) weak: Vec<u32>,
     pub(super) has_labels: bool,
@@ -258,7 +262,10 @@ impl NodePiece {
         let type_number = self.type_number(fields);
         self.types.push(type_number);
         self.sizes.push(fields.size);
-        self.places.push(place as u64);
+        if self.places.is_empty() {
+            self.first_place = place as u64;
+        }
+        self.places.push(low_half(place));
         if let Some(word) = fields.root {
             self.roots.push((row, RootKind::from_word(&decode(word)), fields.name.map(|name| text_of(name).into())));
         }
@@ -288,7 +295,10 @@ impl EdgePiece {
             self.text_targets.push(edge);
         }
         self.targets.push(plain(target));
-        self.places.push(place as u64);
+        if self.places.is_empty() {
+            self.first_place = place as u64;
+        }
+        self.places.push(low_half(place));
         if fields.is_weak {
             self.weak.push(edge);
         }
@@ -300,6 +310,11 @@ fn plain(id: Id) -> u64 {
     match id {
         Id::Number(number) | Id::Text(number) => number,
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the other half is known of the piece")]
+fn low_half(place: usize) -> u32 {
+    place as u32
 }
 
 /// The number of the next entry. Pieces are short enough.

@@ -74,6 +74,16 @@ enum Next<S> {
     End,
 }
 
+impl<S> Text<S> {
+    /// Whether it stands at `position`, where the bytes of `head` do, before something that may come next.
+    #[inline]
+    fn is_at(&self, head: u128, bytes: &[u8], position: usize) -> bool {
+        head & self.mask == self.head
+            && (self.rest.is_empty() || bytes[position + HEAD..].starts_with(&self.rest))
+            && self.next.may_begin_with(bytes.get(position + self.length))
+    }
+}
+
 impl<S> Next<S> {
     /// Whether what comes next may begin with this byte: the same text may stand before a string and before a number.
     fn may_begin_with(&self, byte: Option<&u8>) -> bool {
@@ -148,21 +158,20 @@ impl<S: Copy> Pattern<S> {
     }
 
     /// Passes over the text at `position` if it is one of those that may follow at `place`.
+    #[inline]
     fn follow(&mut self, place: usize, bytes: &[u8], position: &mut usize) -> Option<Next<S>> {
         let texts = self.places.get_mut(place)?;
-        let head = u128::from_le_bytes(bytes.get(*position..*position + HEAD)?.try_into().ok()?);
-        let found = texts.iter().position(|text| {
-            head & text.mask == text.head
-                && (text.rest.is_empty() || bytes[*position + HEAD..].starts_with(&text.rest))
-                && text.next.may_begin_with(bytes.get(*position + text.length))
-        })?;
-        let text = &texts[found];
-        *position += text.length;
-        let next = text.next;
-        if found > 0 {
-            // what comes often is compared first
-            texts.swap(found, found - 1);
+        let head = u128::from_le_bytes(*bytes.get(*position..)?.first_chunk()?);
+        let (first, others) = texts.split_first()?;
+        if first.is_at(head, bytes, *position) {
+            *position += first.length;
+            return Some(first.next);
         }
+        let found = 1 + others.iter().position(|text| text.is_at(head, bytes, *position))?;
+        *position += texts[found].length;
+        let next = texts[found].next;
+        // what comes often is compared first
+        texts.swap(found, found - 1);
         Some(next)
     }
 

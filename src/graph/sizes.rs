@@ -139,11 +139,14 @@ impl Sizes {
         let Narrow::Four(sizes) = &self.narrow else { return None };
         let fitting = |&size: &u32| u16::try_from(size).unwrap_or(u16::MAX);
         let is_wide = |size: &u32| fitting(size) == u16::MAX;
-        if sizes.par_iter().filter(|size| is_wide(size)).count() > sizes.len() / RARE {
+        let count = |piece: &[u32]| piece.iter().filter(|size| is_wide(size)).count();
+        let counts: Vec<usize> = sizes.par_chunks(PIECE).map(count).collect();
+        if counts.iter().sum::<usize>() > sizes.len() / RARE {
             return None;
         }
-        let others = (0u32..).zip(&sizes[..]).filter(|(_, size)| is_wide(size));
-        let wide = others.map(|(row, _)| (row, self.get(row as usize))).collect();
+        let pieces = (0..).step_by(PIECE).zip(sizes.chunks(PIECE)).zip(counts).filter(|(_, count)| *count > 0);
+        let others = pieces.flat_map(|((first, piece), _)| (first..).zip(piece).filter(|(_, size)| is_wide(size)));
+        let wide = others.map(|(row, _): (u32, _)| (row, self.get(row as usize))).collect();
         let mut narrow = Column::zeroed(sizes.len());
         let pieces = narrow.par_chunks_mut(PIECE).zip(sizes.par_chunks(PIECE));
         pieces.for_each(|(narrow, sizes)| narrow.iter_mut().zip(sizes).for_each(|(two, four)| *two = fitting(four)));

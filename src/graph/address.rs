@@ -32,7 +32,7 @@ const SPARE_PAGES: usize = 1 << 13;
 /// Pages that are found again without hashing.
 const RECENT: usize = 1 << 10;
 /// The same where addresses are only looked up.
-const FINDER_RECENT: usize = 1 << 12;
+const FINDER_RECENT: usize = 1 << 10;
 
 /// The page of an address, with its remainder.
 #[inline]
@@ -427,7 +427,7 @@ impl AddressIndex {
 
     /// Finds the rows of many addresses in a row, remembering where the last ones were.
     pub fn finder(&self) -> Finder<'_> {
-        Finder { index: self, codes: self.codes(), recent: Box::new([(u64::MAX, 0); FINDER_RECENT]) }
+        Finder { index: self, codes: self.codes(), recent: Box::new([FoundPage::NONE; FINDER_RECENT]) }
     }
 
     /// How many distinct addresses there are.
@@ -458,9 +458,14 @@ impl Codes<'_> {
     #[inline]
     pub fn row(self, code: u32) -> Option<u32> {
         let rank = rank(self.words, code)?;
-        let page = self.pages[(code >> PLACE_BITS) as usize];
+        Some(self.row_of_rank(self.pages[(code >> PLACE_BITS) as usize], rank))
+    }
+
+    /// The row of an object of a page before which so many others come.
+    #[inline]
+    fn row_of_rank(self, page: RowsOfPage, rank: usize) -> u32 {
         let place = page.start as usize + rank;
-        Some(if page.base == WIDE { self.wide[place] } else { page.base + u32::from(self.near[place]) })
+        if page.base == WIDE { self.wide[place] } else { page.base + u32::from(self.near[place]) }
     }
 }
 
@@ -608,8 +613,22 @@ fn low_half(number: u32) -> u16 {
 pub struct Finder<'a> {
     index: &'a AddressIndex,
     codes: Option<Codes<'a>>,
-    /// Pages and their first codes, by bits of the page.
-    recent: Box<[(u64, u32); FINDER_RECENT]>,
+    /// By bits of the page.
+    recent: Box<[FoundPage; FINDER_RECENT]>,
+}
+
+/// A page that was looked up.
+#[derive(Debug, Clone, Copy)]
+struct FoundPage {
+    /// Its addresses without their places.
+    without_place: u64,
+    first_code: u32,
+    rows: RowsOfPage,
+}
+
+impl FoundPage {
+    /// An address without its place is never this.
+    const NONE: Self = Self { without_place: u64::MAX, first_code: 0, rows: RowsOfPage { base: 0, start: 0 } };
 }
 
 impl Finder<'_> {
@@ -619,12 +638,14 @@ impl Finder<'_> {
         let (Layout::Pages { slots, .. }, Some(codes)) = (&self.index.layout, self.codes) else {
             return self.index.row(address);
         };
-        let page = page_of(address);
-        // the low bits of a page are the remainder, and mostly 0
-        let recent = &mut self.recent[(page ^ page >> PLACE_SHIFT) as usize % FINDER_RECENT];
-        if recent.0 != page {
-            *recent = (page, slots.find(page)? << PLACE_BITS);
+        let page = without_place(address);
+        let recent = &mut self.recent[recent_place(page) % FINDER_RECENT];
+        if recent.without_place != page {
+            let slot = slots.find(page_of(address))?;
+            *recent =
+                FoundPage { without_place: page, first_code: slot << PLACE_BITS, rows: codes.pages[slot as usize] };
         }
-        codes.row(recent.1 | place_of(address))
+        let rank = rank(codes.words, recent.first_code | place_of(address))?;
+        Some(codes.row_of_rank(recent.rows, rank))
     }
 }

@@ -53,8 +53,9 @@ pub(super) fn lay_out(tree: Tree, holders: Column<u32>) -> Layout {
 fn find_subtree_sizes(sizes: &mut [u32], places: &[u32], dominators: &[u32], holders: &[u32]) {
     sizes.fill(1);
     for (&place, &holder) in places.iter().zip(holders) {
-        if place == 0 && holder != UNREACHED {
-            sizes[holder as usize] += 1;
+        // no branch on what is a leaf: about every other object is
+        if holder != UNREACHED {
+            sizes[holder as usize] += u32::from(place == 0);
         }
     }
     for place in (1..sizes.len()).rev() {
@@ -65,21 +66,19 @@ fn find_subtree_sizes(sizes: &mut [u32], places: &[u32], dominators: &[u32], hol
 /// Replaces the place of each object by how far it comes after its dominator, 1 for the first in dump order; `starts` gets
 /// the same by place. `next` is room for c numbers.
 fn find_offsets(places: &mut [u32], starts: &mut [u32], next: &mut [u32], sizes: &[u32], holders: &[u32]) {
-    starts[0] = 0;
     next.fill(1);
     for (place, &holder) in places.iter_mut().zip(holders) {
         if holder != UNREACHED {
+            let size = sizes[*place as usize];
             let offset = &mut next[holder as usize];
             let own = *offset;
-            if *place == 0 {
-                *offset += 1;
-            } else {
-                *offset += sizes[*place as usize];
-                starts[*place as usize] = own;
-            }
+            *offset += if *place == 0 { 1 } else { size };
+            // what leaves write here is not kept
+            starts[*place as usize] = own;
             *place = own;
         }
     }
+    starts[0] = 0;
 }
 
 /// The objects by position.

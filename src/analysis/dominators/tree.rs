@@ -30,8 +30,9 @@ impl Tree {
         let rows = &mut column[..];
         find_immediate_dominators(rows);
         let dominators = number_in_preorder(rows, &mut spare);
+        // number 0 has place 0: no branch on what is a leaf
         places.par_chunks_mut(1 << 14).for_each(|places| {
-            places.iter_mut().filter(|place| **place != 0).for_each(|place| *place = rows[*place as usize][1]);
+            places.iter_mut().for_each(|place| *place = rows[*place as usize][1]);
         });
         Self { places, dominators, spare, spare_pairs: column }
     }

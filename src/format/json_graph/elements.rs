@@ -1,5 +1,6 @@
 //! Nodes and edges of one piece of a list.
 
+use super::super::block;
 use super::super::record::qualified;
 use super::super::scan::{Malformed, Scan, Scanner, decode};
 use super::super::split::Stop;
@@ -232,6 +233,11 @@ impl<'a> Elements<'a> {
 
 /// The place of the value of the member whose name starts at `start`.
 fn value_of_member(bytes: &[u8], start: usize) -> usize {
+    if let Some(length) = block::near_string_end(bytes, start + 1)
+        && bytes[start + 1 + length..].starts_with(b"\":{")
+    {
+        return start + length + 3;
+    }
     let mut scanner = Scanner::new(bytes, start);
     // it was read before
     let _ = scanner.string();

@@ -219,16 +219,18 @@ impl Reader {
         position: usize,
         fields: &mut Fields<'a>,
     ) -> Option<usize> {
-        pattern.read(bytes, position, |slot, value| self.take(slot, value, fields))
+        pattern.read(bytes, position, |slot, value| match (slot, value) {
+            (Slot::Size, Value::Number(size)) => fields.size = size,
+            (_, Value::Number(number)) => Self::take_id(slot, Id::Number(number), fields),
+            (_, Value::Text(_) | Value::Word) => self.take(slot, value, fields),
+        })
     }
 
     fn take<'a>(&mut self, slot: Slot, value: Value<'a>, fields: &mut Fields<'a>) {
         match (slot, value) {
-            (Slot::Size, Value::Number(size)) => fields.size = size,
-            (_, Value::Number(number)) => self.take_id(slot, Id::Number(number), fields),
             (Slot::Id | Slot::Source | Slot::Target, Value::Text(text)) => {
                 let id = self.id_of_text(&decode(inside(text)));
-                self.take_id(slot, id, fields);
+                Self::take_id(slot, id, fields);
             }
             (Slot::Type, Value::Text(text)) => fields.type_name = Some(text),
             (Slot::Label, Value::Text(text)) => fields.label = Some(text),
@@ -238,11 +240,12 @@ impl Reader {
             (Slot::Root, Value::Text(text)) => fields.root = Some(inside(text)),
             (Slot::Weak, Value::Word) => fields.is_weak = true,
             // nothing else is learned
-            (_, Value::Text(_) | Value::Word) => {}
+            (_, _) => {}
         }
     }
 
-    fn take_id<'a>(&mut self, slot: Slot, id: Id, fields: &mut Fields<'a>) {
+    #[inline]
+    fn take_id(slot: Slot, id: Id, fields: &mut Fields<'_>) {
         match slot {
             Slot::Id => fields.id = Some(id),
             Slot::Source => fields.source = Some(id),

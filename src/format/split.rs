@@ -132,7 +132,8 @@ impl<'a> Beginning<'a> {
 
     /// Where pieces may start: at `at`, and at supposed beginnings of elements, ascending.
     fn starts(&self, bytes: &[u8], at: usize, piece: usize) -> Vec<usize> {
-        let most = rayon::current_num_threads().saturating_mul(PIECES_PER_THREAD);
+        // where none of them is found, one piece is as long as all: its readers keep places in 32 bits
+        let most = rayon::current_num_threads().saturating_mul(PIECES_PER_THREAD).min(u32::MAX as usize / piece.max(1));
         let roughly = (1..most).map(|number| at.saturating_add(piece.saturating_mul(number)));
         let mut starts = vec![at];
         for rough in roughly.take_while(|&rough| rough < bytes.len()) {

@@ -7,6 +7,7 @@ pub fn counted(count: u64, what: &str) -> String {
         _ if what.ends_with('y') && !what.ends_with("ay") && !what.ends_with("ey") => {
             format!("{}ies", &what[..what.len() - 1])
         }
+        _ if what.ends_with('s') => format!("{what}es"),
         _ => format!("{what}s"),
     };
     format!("{} {plural}", grouped(count))

@@ -2,6 +2,7 @@
 //! mount namespace.
 
 use std::io;
+use std::ops::Range;
 
 use super::memory::Memory;
 
@@ -82,6 +83,11 @@ impl Image {
 
     /// The address of a symbol that the image defines.
     pub fn symbol(&self, memory: &dyn Memory, name: &str) -> Option<u64> {
+        self.extent(memory, name).map(|extent| extent.start)
+    }
+
+    /// The addresses of a symbol that the image defines: from its first byte to the one behind its last.
+    pub fn extent(&self, memory: &dyn Memory, name: &str) -> Option<Range<u64>> {
         let found = match self.hashes {
             Hashes::Gnu(table) => self.by_gnu_hash(memory, table, name),
             Hashes::SystemV(table) => self.by_system_v_hash(memory, table, name),
@@ -89,7 +95,7 @@ impl Image {
         found.ok().flatten()
     }
 
-    fn by_gnu_hash(&self, memory: &dyn Memory, table: u64, name: &str) -> io::Result<Option<u64>> {
+    fn by_gnu_hash(&self, memory: &dyn Memory, table: u64, name: &str) -> io::Result<Option<Range<u64>>> {
         let (buckets, first) = (memory.half(table)?, memory.half(table + 4)?);
         let bloom = u64::from(memory.half(table + 8)?);
         if buckets == 0 {
@@ -105,9 +111,9 @@ impl Image {
         for index in (u64::from(start)..).take(MOST as usize) {
             let entry = memory.half(chains.wrapping_add(4 * (index - u64::from(first))))?;
             if entry | 1 == hash | 1
-                && let Some(address) = self.symbol_at(memory, index, name)?
+                && let Some(extent) = self.symbol_at(memory, index, name)?
             {
-                return Ok(Some(address));
+                return Ok(Some(extent));
             }
             if entry & 1 == 1 {
                 break;
@@ -116,7 +122,7 @@ impl Image {
         Ok(None)
     }
 
-    fn by_system_v_hash(&self, memory: &dyn Memory, table: u64, name: &str) -> io::Result<Option<u64>> {
+    fn by_system_v_hash(&self, memory: &dyn Memory, table: u64, name: &str) -> io::Result<Option<Range<u64>>> {
         let buckets = memory.half(table)?;
         if buckets == 0 {
             return Ok(None);
@@ -127,16 +133,16 @@ impl Image {
             if index == 0 {
                 break;
             }
-            if let Some(address) = self.symbol_at(memory, index, name)? {
-                return Ok(Some(address));
+            if let Some(extent) = self.symbol_at(memory, index, name)? {
+                return Ok(Some(extent));
             }
             index = u64::from(memory.half(chains.wrapping_add(4 * index))?);
         }
         Ok(None)
     }
 
-    /// The address of the symbol at `index`, if it has this name and is defined here.
-    fn symbol_at(&self, memory: &dyn Memory, index: u64, name: &str) -> io::Result<Option<u64>> {
+    /// The addresses of the symbol at `index`, if it has this name and is defined here.
+    fn symbol_at(&self, memory: &dyn Memory, index: u64, name: &str) -> io::Result<Option<Range<u64>>> {
         let mut symbol = [0; SYMBOL as usize];
         memory.read(self.symbols.wrapping_add(index * SYMBOL), &mut symbol)?;
         let (name_offset, section) =
@@ -145,7 +151,8 @@ impl Image {
         let Some(found) = found.get_mut(..=name.len()) else { return Ok(None) };
         memory.read(self.names.wrapping_add(u64::from(name_offset)), found)?;
         let is_it = section != 0 && found.strip_suffix(b"\0") == Some(name.as_bytes());
-        Ok(is_it.then(|| word(&symbol, 8).wrapping_add(self.bias)))
+        let start = word(&symbol, 8).wrapping_add(self.bias);
+        Ok(is_it.then(|| start..start.wrapping_add(word(&symbol, 16))))
     }
 }
 

@@ -3,8 +3,8 @@
 //! The process is made to run the capture agent, which forks: the process goes on, and its child writes the dump through a
 //! pipe to us. Here it is compressed, so that the process needs nothing for that, and none of it touches its disk.
 //!
-//! Two ways in, safest first: the remote-execution protocol of CPython 3.14 and later ([`remote`]), and a debugger ([`gdb`]).
-//! Both only choose the moment; what runs then is the same.
+//! Two ways in, safest first: the remote-execution protocol of CPython 3.14 and later ([`remote`]), and calls that we have its
+//! main thread make ([`inject`]). Both only choose the moment; what runs then is the same. Nothing needs to be installed.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ pub fn native_core() -> &'static [u8] {
 pub enum Way {
     /// The remote-execution protocol of CPython 3.14 and later.
     RemoteExecution,
-    /// gdb.
-    Debugger,
+    /// Calls of the interpreter, made by its main thread while we trace it.
+    Injection,
 }
 
 /// What is to be captured.
@@ -40,6 +40,8 @@ pub struct Request {
     pub way: Option<Way>,
     /// When the capture is given up.
     pub timeout: Duration,
+    /// How long getting in may take; `None` for some 20 seconds.
+    pub patience: Option<Duration>,
 }
 
 /// A capture that is done.
@@ -49,7 +51,7 @@ pub struct Captured {
     pub counts: [u64; 3],
     /// Bytes of the dump, before compression.
     pub bytes: u64,
-    /// How long the process stood still for the capture itself, without that of a debugger.
+    /// How long the process, or its main thread, stood still.
     pub pause: Option<Duration>,
     /// A child that wrote the dump and that the process has not been waiting for.
     pub zombie: Option<i32>,
@@ -62,11 +64,15 @@ pub struct Captured {
 #[cfg(target_os = "linux")]
 pub mod elf;
 #[cfg(target_os = "linux")]
-pub mod gdb;
+pub mod family;
 #[cfg(target_os = "linux")]
-mod inject;
+pub mod frame;
+#[cfg(target_os = "linux")]
+pub mod inject;
 #[cfg(target_os = "linux")]
 pub mod interpreter;
+#[cfg(target_os = "linux")]
+pub mod machine;
 #[cfg(target_os = "linux")]
 mod meeting;
 #[cfg(target_os = "linux")]
@@ -79,9 +85,13 @@ mod receive;
 pub mod remote;
 #[cfg(target_os = "linux")]
 mod stop;
+#[cfg(target_os = "linux")]
+mod take;
+#[cfg(target_os = "linux")]
+pub mod trace;
 
 #[cfg(target_os = "linux")]
-pub use self::inject::capture;
+pub use self::take::capture;
 
 /// Captures a process: only on Linux.
 ///

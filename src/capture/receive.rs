@@ -10,6 +10,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::Way;
+use super::inject::Injected;
 use super::meeting::Pipes;
 use super::process::Process;
 
@@ -24,6 +25,27 @@ pub struct Received {
     pub pause: Option<Duration>,
     /// Who wrote, by its number in the pid namespace of the process; `None` where that was the process itself.
     pub writer: Option<u32>,
+}
+
+/// How the process was entered.
+#[derive(Debug, Clone, Copy)]
+pub struct Entered {
+    /// The way that worked.
+    pub way: Way,
+    /// What an injected call took.
+    pub injected: Option<Injected>,
+}
+
+impl Entered {
+    /// How long the process stood still in all, from what its script says of itself.
+    pub fn pause(&self, script: Option<Duration>) -> Option<Duration> {
+        match self.injected {
+            None => script,
+            Some(injected) if injected.was_queued => script.map(|script| script + injected.stopped),
+            // the script ran while it was stopped
+            Some(injected) => Some(injected.stopped),
+        }
+    }
 }
 
 /// Why the dump did not come whole.
@@ -51,10 +73,10 @@ pub fn receive(
     mut pipes: Pipes,
     process: Process,
     out: &mut dyn Write,
-    entered: &Receiver<Result<Way, String>>,
+    entered: &Receiver<Result<Entered, String>>,
     deadline: Instant,
     signals: &Signals,
-) -> Result<(Received, Way), Stopped> {
+) -> Result<(Received, Entered), Stopped> {
     let mut received = Received::default();
     let mut words = Words::default();
     let mut way = None;

@@ -317,6 +317,9 @@ pub struct WatchArguments {
     /// The process, by its number in this pid namespace; or a file of samples (mprof's `.dat`), which is judged as it is
     #[arg(value_name = "PID|FILE", required_unless_present = "command", value_hint = ValueHint::FilePath)]
     pub target: Option<String>,
+    /// Not the process itself, but the Python process below it, as of a server that starts workers
+    #[arg(long, conflicts_with = "command")]
+    pub child: bool,
     /// What to run and watch until it ends
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "target", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
@@ -364,9 +367,15 @@ pub struct IndexArguments {
 /// `retainers capture`.
 #[derive(Debug, Args)]
 pub struct CaptureArguments {
-    /// The process, by its number in this pid namespace
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
-    pub pid: i32,
+    /// The process, by its number in this pid namespace; of a wrapper (`timeout`, a shell, …), the one Python process below it
+    #[arg(value_name = "PID", value_parser = process_number, required_unless_present = "name", conflicts_with = "name")]
+    pub pid: Option<i32>,
+    /// The process, by a text in its command line; several, or nothing to do, and all that match are listed
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// Not the process itself, but the Python process below it, as of a server that starts workers
+    #[arg(long)]
+    pub child: bool,
     /// Where the dump goes: compressed where the name ends in `.gz` or `.zst`; `-` writes it to standard output
     ///
     /// May be left out where a question is asked (`--type`, `--id`): the dump is a temporary file then.
@@ -378,18 +387,24 @@ pub struct CaptureArguments {
     /// The process writes by itself and stands still until the dump is done, instead of a forked child of it
     #[arg(long)]
     pub no_fork: bool,
-    /// How to get in: the safest way that works, the remote-execution protocol of CPython 3.14 and later, or gdb
+    /// How to get in: the safest way that works, the remote-execution protocol of CPython 3.14 and later, or injected calls
     #[arg(long, value_enum, default_value_t = Way::Auto)]
     pub via: Way,
-    /// Seconds until the capture is given up; the process goes on either way
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub timeout: u64,
+    /// Seconds until the capture is given up; the process goes on either way [default: 300, of which 20 to get in]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: Option<u64>,
     /// Directory for the pictures of the answer
     #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     pub pictures: PathBuf,
     /// What is asked about the dump at once.
     #[command(flatten)]
     pub question: Question,
+}
+
+/// Parses the number of a process.
+fn process_number(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|pid| *pid > 0);
+    number.ok_or_else(|| format!("a process is meant by its number; by a text in its command line: --name {text}"))
 }
 
 /// How to get into a process.
@@ -399,8 +414,8 @@ pub enum Way {
     Auto,
     /// The remote-execution protocol of CPython 3.14 and later
     RemoteExec,
-    /// A debugger, which must be installed here, not where the process runs
-    Gdb,
+    /// Calls that its main thread is made to make (ptrace); nothing needs to be installed
+    Inject,
 }
 
 /// `retainers redact`.

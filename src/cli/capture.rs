@@ -7,33 +7,44 @@ use std::time::{Duration, Instant};
 
 use super::args::{AgentArguments, Ask, CaptureArguments, Way};
 use super::output::print_bytes;
-use super::{files, run_ask};
+use super::{files, processes, run_ask};
 use crate::capture;
 use crate::counts::{bytes_text, counted};
 use crate::error::{Error, Result};
 use crate::present::label::visible;
 use crate::sink::Sink;
 
+/// Seconds that a capture may take.
+const TIMEOUT: u64 = 300;
+
 /// Captures a process, and asks what was asked of it.
 pub(super) fn run(asked: CaptureArguments) -> Result<ExitCode> {
     let asks = !(asked.question.types.is_empty() && asked.question.ids.is_empty());
     if asked.output.is_none() && !asks {
+        if let Some(name) = &asked.name {
+            return processes::list(name);
+        }
         let wanted = "say where the dump goes (-o heap.jsonl.zst), or what to ask of it (--type NAME)";
         return Err(Error::Usage(wanted.to_owned()));
     }
     if asks && asked.output.as_deref() == Some(Path::new("-")) {
         return Err(Error::Usage("the dump and the answer cannot both go to standard output".to_owned()));
     }
+    let meant = processes::meant(asked.pid, asked.name.as_deref(), asked.child)?;
+    if !asked.question.common.quiet {
+        meant.remarks.iter().for_each(|remark| anstream::eprintln!("note: {remark}"));
+    }
     let request = capture::Request {
-        pid: asked.pid,
+        pid: meant.pid,
         values: !asked.no_values,
         fork: !asked.no_fork,
         way: match asked.via {
             Way::Auto => None,
             Way::RemoteExec => Some(capture::Way::RemoteExecution),
-            Way::Gdb => Some(capture::Way::Debugger),
+            Way::Inject => Some(capture::Way::Injection),
         },
-        timeout: Duration::from_secs(asked.timeout),
+        timeout: Duration::from_secs(asked.timeout.unwrap_or(TIMEOUT)),
+        patience: asked.timeout.map(Duration::from_secs),
     };
     let started = Instant::now();
     let directory = asked
@@ -87,7 +98,7 @@ fn captured_words(captured: &capture::Captured, place: Option<std::path::Display
     let [objects, references, _] = captured.counts;
     let way = match captured.way {
         capture::Way::RemoteExecution => "remote execution",
-        capture::Way::Debugger => "gdb",
+        capture::Way::Injection => "injected calls",
     };
     let pause = captured.pause.map_or_else(String::new, |pause| format!("; it stood still for {pause:.0?}"));
     let place = place.map_or_else(String::new, |place| format!(" into {place}"));

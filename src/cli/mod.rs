@@ -9,6 +9,7 @@ mod growth;
 mod memory;
 mod output;
 mod place;
+mod processes;
 pub mod watch;
 
 use std::io::{self, BufWriter, Write};

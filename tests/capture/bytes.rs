@@ -4,7 +4,6 @@ use std::io;
 
 use nix::unistd::Pid;
 use retainers::capture::elf::Image;
-use retainers::capture::gdb::is_waiting;
 use retainers::capture::interpreter::{Interpreter, Version};
 use retainers::capture::memory::{Memory, ProcessMemory};
 use retainers::capture::process::{Mapping, Process};
@@ -170,16 +169,16 @@ fn tables_that_make_no_sense_are_refused() {
 #[test]
 fn a_version_is_read_from_names_where_nothing_else_tells() {
     let memory = Fake(Vec::new());
-    let mapping = |path: &str| Mapping { start: 0x1000, offset: 0, path: path.to_owned() };
+    let mapping = |path: &str| Mapping {
+        start: 0x1000,
+        end: 0x2000,
+        is_executable: false,
+        offset: 0,
+        path: path.to_owned(),
+    };
     assert!(Interpreter::find(&memory, &[mapping("/usr/bin/python3.9")]).is_none());
     let versions = [("3.8", Version { major: 3, minor: 8, micro: None }), ("3.11.7", Version::of_hex(0x030b_07f0))];
     for (text, version) in versions {
         assert_eq!(version.to_string(), text);
     }
-}
-
-#[test]
-fn calls_that_wait_are_told_from_those_that_change_memory() {
-    let (futex, mmap, brk) = if cfg!(target_arch = "x86_64") { (202, 9, 12) } else { (98, 222, 214) };
-    assert!(is_waiting(futex) && !is_waiting(mmap) && !is_waiting(brk));
 }

@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::target::{PYTHONS, Python, Target, has_gdb};
+use super::target::{PYTHONS, Python, Target};
 use crate::support::command::Workshop;
+use crate::support::skipped;
 
 const STATES: [&str; 4] = ["busy", "asleep", "in_asyncio", "with_threads"];
 
@@ -64,9 +65,18 @@ fn meetings_of(pid: &str) -> Vec<String> {
     names.filter(|name| name.starts_with(".retainers-") && name.ends_with(&end)).collect()
 }
 
-/// Pythons that need gdb, and those that do not.
+/// Pythons that take no scripts by themselves, and those that do.
 fn pythons(is_new: bool) -> Vec<&'static Python> {
     PYTHONS.iter().filter(|python| (python.minor >= 14) == is_new).collect()
+}
+
+/// The oldest Python; says so where there is none.
+fn any_python(test: &str) -> Option<&'static Python> {
+    let found = PYTHONS.first();
+    if found.is_none() {
+        skipped(test, "no CPython from 3.8 on");
+    }
+    found
 }
 
 /// The whole matrix takes a minute: `RETAINERS_TEST_ALL=1` runs it. Otherwise every state runs on the newest version, and one
@@ -77,15 +87,15 @@ fn states_of(index: usize, count: usize) -> Vec<&'static str> {
 }
 
 #[test]
-fn by_gdb_in_every_state() {
-    if !has_gdb() {
-        return;
-    }
+fn by_injected_calls_in_every_state() {
     let pythons = pythons(false);
+    if pythons.is_empty() {
+        skipped("capture::live::by_injected_calls_in_every_state", "no CPython before 3.14");
+    }
     std::thread::scope(|scope| {
         for (index, python) in pythons.iter().enumerate() {
             let states = states_of(index, pythons.len());
-            scope.spawn(move || states.into_iter().for_each(|state| captured(python, state, &["--via", "gdb"])));
+            scope.spawn(move || states.into_iter().for_each(|state| captured(python, state, &["--via", "inject"])));
         }
     });
 }
@@ -94,24 +104,25 @@ fn by_gdb_in_every_state() {
 fn by_remote_execution_in_every_state() {
     let pythons = pythons(true);
     if pythons.is_empty() {
-        eprintln!("skipped: no CPython 3.14 or later");
+        skipped("capture::live::by_remote_execution_in_every_state", "no CPython 3.14 or later");
     }
     for python in pythons {
         for state in STATES {
             captured(python, state, &["--via", "remote-exec"]);
+            captured(python, state, &["--via", "inject"]);
         }
     }
 }
 
 #[test]
 fn without_a_fork_the_process_writes_by_itself() {
-    let Some(python) = PYTHONS.iter().find(|python| python.minor >= 14 || has_gdb()) else { return };
+    let Some(python) = any_python("capture::live::without_a_fork_the_process_writes_by_itself") else { return };
     captured(python, "with_threads", &["--no-fork", "--no-values"]);
 }
 
 #[test]
 fn captured_and_answered_in_one_go() {
-    let Some(python) = PYTHONS.iter().find(|python| python.minor >= 14 || has_gdb()) else { return };
+    let Some(python) = any_python("capture::live::captured_and_answered_in_one_go") else { return };
     let target = Target::start(&python.path, "asleep");
     let workshop = Workshop::new();
     std::fs::create_dir(workshop.path().join("temporary")).unwrap();
@@ -145,11 +156,11 @@ fn captured_and_answered_in_one_go() {
 fn a_process_with_other_mounts_is_met_where_it_sees_it() {
     // a `/tmp` of its own, as in a container; the program's text is read before it is hidden
     let mount = "mount -t tmpfs none /tmp && exec \"$0\" -c \"$1\" \"$2\"";
-    let is_usable = |python: &&Python| !python.path.starts_with("/tmp") && (python.minor >= 14 || has_gdb());
-    let Some(python) = PYTHONS.iter().find(is_usable) else { return };
+    let name = "capture::live::a_process_with_other_mounts_is_met_where_it_sees_it";
+    let Some(python) = any_python(name).filter(|python| !python.path.starts_with("/tmp")) else { return };
     let probe = std::process::Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/tmp"]).output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no right to make a mount namespace");
+        skipped(name, "no right to make a mount namespace");
         return;
     }
     let workshop = Workshop::new();
@@ -168,10 +179,11 @@ fn a_process_with_other_mounts_is_met_where_it_sees_it() {
 
 #[test]
 fn the_first_process_of_a_container_keeps_no_zombie() {
-    let Some(python) = PYTHONS.iter().rev().find(|python| python.minor >= 14 || has_gdb()) else { return };
+    let name = "capture::live::the_first_process_of_a_container_keeps_no_zombie";
+    let Some(python) = any_python(name) else { return };
     let probe = std::process::Command::new("unshare").args(["-p", "--fork", "true"]).output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no right to make a pid namespace");
+        skipped(name, "no right to make a pid namespace");
         return;
     }
     let workshop = Workshop::new();

@@ -1,6 +1,10 @@
 //! Tests of `src/capture`: living processes in every state, captured and left as they were.
 
 mod bytes;
+mod injected;
 mod live;
+mod machine;
 mod refused;
+mod stages;
+mod stress;
 mod target;

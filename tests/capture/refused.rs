@@ -3,10 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use retainers::capture::process::{Rights, Status, mappings};
+use retainers::capture::process::{Position, Rights, Status, mappings};
 
-use super::target::{PYTHONS, Target, has_gdb};
+use super::target::{PYTHONS, Target};
 use crate::support::command::{Ran, Workshop};
+use crate::support::skipped;
 
 fn refused(pid: &str, more: &[&str]) -> Ran {
     let workshop = Workshop::new();
@@ -51,29 +52,13 @@ fn a_zombie_is_told_so() {
 }
 
 #[test]
-fn without_gdb_older_versions_are_refused_with_what_to_do() {
-    let Some(python) = PYTHONS.iter().find(|python| python.minor < 14) else { return };
-    let target = Target::start(&python.path, "asleep");
-    let workshop = Workshop::new();
-    let output = workshop.command(&["capture", &target.pid(), "-o", "heap.jsonl"]).env("PATH", "").output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(
-        stderr.contains("gdb, which would do it, is not installed") && stderr.contains("retainers agent"),
-        "{stderr}"
-    );
-    assert_eq!(target.tell()["changed"], serde_json::json!({}));
-}
-
-#[test]
 fn a_process_that_never_comes_to_a_safe_place_is_let_go_in_time() {
     let Some(python) = PYTHONS.iter().find(|python| python.minor < 14) else { return };
-    if !has_gdb() {
-        return;
-    }
     let target = Target::start(&python.path, "in_native_code");
     let ran = refused(&target.pid(), &["--timeout", "3"]);
-    assert!(ran.stderr.contains("no place where code may run, in 3 s"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no point where Python code may run, in 3 s"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("its main thread runs native code ("), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`--timeout SECONDS` waits longer"), "{}", ran.stderr);
     assert_eq!(target.status("TracerPid"), "0");
     assert!(target.status("State").starts_with('R'), "{}", target.status("State"));
 }
@@ -89,7 +74,7 @@ fn another_users_process_is_refused_with_what_to_do() {
     }
     let unprivileged = ["--reuid=65534", "--regid=65534", "--clear-groups"];
     if !Command::new("setpriv").args(unprivileged).arg("true").status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no right to become another user");
+        skipped("capture::refused::another_users_process_is_refused_with_what_to_do", "no right to become another user");
         return;
     }
     let target = Target::start(&python.path, "asleep");
@@ -141,4 +126,23 @@ fn facts_of_a_process_are_read() {
         (0x55d0, 0x1000, "/srv/a b/python3.9 (deleted)")
     );
     assert_eq!(found[1].path, "");
+    assert_eq!((found[0].end, found[0].is_executable, found[0].file_name()), (0x55e0, false, "python3.9 (deleted)"));
+    assert!(found[1].contains(0x7ffd) && !found[1].contains(0x7ffe));
+}
+
+#[test]
+fn where_a_thread_is_is_read() {
+    for (text, position) in [
+        ("running\n", Position::Running),
+        ("-1 0x7ffd0 0x55d0\n", Position::Stopped { instruction: 0x55d0 }),
+        (
+            "202 0x10 0x80 0x0 0x7f 0x0 0xff 0x7ffd0 0x7f55\n",
+            Position::Calling { number: 202, arguments: [0x10, 0x80, 0, 0x7f, 0, 0xff], stack: 0x7ffd0 },
+        ),
+        ("", Position::Unknown),
+        ("202 0x10\n", Position::Unknown),
+        ("-1 x y\n", Position::Unknown),
+    ] {
+        assert_eq!(Position::parse(text), position, "{text:?}");
+    }
 }

@@ -9,6 +9,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::support::skipped;
+
 /// A CPython of the machine.
 #[derive(Debug, Clone)]
 pub(super) struct Python {
@@ -23,7 +25,9 @@ pub(super) static PYTHONS: LazyLock<Vec<Python>> = LazyLock::new(|| {
     found.sort_by_key(|python| python.minor);
     found.dedup_by_key(|python| python.minor);
     let minors: Vec<String> = found.iter().map(|python| format!("3.{}", python.minor)).collect();
-    eprintln!("captures run on CPython {}", if minors.is_empty() { "none".to_owned() } else { minors.join(", ") });
+    if minors.len() < 7 {
+        skipped("captures on some versions", &format!("of CPython there is only {}", minors.join(", ")));
+    }
     found
 });
 
@@ -54,15 +58,6 @@ fn python(path: PathBuf) -> Option<Python> {
     let minor = words.next()?.parse().ok()?;
     // a wrapper of a version manager would be another process than the interpreter
     (minor >= 8).then_some(Python { path: PathBuf::from(words.next()?), minor })
-}
-
-/// Whether gdb can be used; says so when not.
-pub(super) fn has_gdb() -> bool {
-    let has = Command::new("gdb").arg("--version").output().is_ok();
-    if !has {
-        eprintln!("skipped: gdb is not installed");
-    }
-    has
 }
 
 /// A running program; it is ended when this is dropped.

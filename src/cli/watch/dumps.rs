@@ -8,6 +8,7 @@ use super::DumpWhen;
 use crate::capture::{self, Captured};
 use crate::cli::args::WatchArguments;
 use crate::cli::capture::capture_into;
+use crate::cli::processes;
 use crate::counts::{bytes_text, counted};
 use crate::error::Result;
 use crate::watch::series::Capture;
@@ -132,9 +133,13 @@ impl Dumps {
     pub(super) fn start(&mut self, now: f64) {
         self.started += 1;
         let path = self.directory.join(format!("watch-{}-dump-{}.jsonl.zst", self.pid, self.started));
-        let request = capture::Request { pid: self.pid, values: self.values, fork: true, way: None, timeout: TIMEOUT };
-        let target = path.clone();
-        let thread = std::thread::spawn(move || capture_into(&target, &request));
+        let (pid, values, target) = (self.pid, self.values, path.clone());
+        let thread = std::thread::spawn(move || {
+            // of a wrapper, the Python process that it has started meanwhile
+            let pid = processes::below(pid, false)?.pid;
+            let request = capture::Request { pid, values, fork: true, way: None, timeout: TIMEOUT, patience: None };
+            capture_into(&target, &request)
+        });
         self.running = Some((now, path, thread));
     }
 

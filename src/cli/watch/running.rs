@@ -15,6 +15,7 @@ use super::Watched;
 use super::dumps::{Dumps, Plan, Reason};
 use super::live::Live;
 use crate::cli::args::WatchArguments;
+use crate::cli::processes;
 use crate::counts::bytes_text;
 use crate::error::{Error, Result};
 use crate::watch::sample::{End, Sampler};
@@ -38,8 +39,7 @@ pub(super) fn watch(asked: &WatchArguments, directory: &Path) -> Result<Watched>
         }
         None => None,
     };
-    // after the command, which would inherit that they are blocked; before any thread, so that all leave them to us. A
-    // debugger that takes a dump inherits it, and so Ctrl-C does not tear it off
+    // after the command, which would inherit that they are blocked; before any thread, so that all leave them to us
     let signals = Signals::new()?;
     let pid = command.as_ref().map_or_else(
         || asked.target.as_deref().and_then(|pid| pid.parse().ok()),
@@ -47,6 +47,10 @@ pub(super) fn watch(asked: &WatchArguments, directory: &Path) -> Result<Watched>
     );
     let pid =
         pid.filter(|pid| *pid > 0).ok_or_else(|| Error::Usage("a process has a number of 1 or more".to_owned()))?;
+    let (pid, notes) = match command {
+        Some(_) => (pid, Vec::new()),
+        None => meant(pid, asked.child)?,
+    };
     let sampler = Sampler::new(pid).map_err(|end| cannot_watch(pid, &end))?;
     let alone = command.is_none() || !(io::stdout().is_terminal() || io::stderr().is_terminal());
     let clock = Clock { epoch: SystemTime::now(), start: Instant::now() };
@@ -58,12 +62,23 @@ pub(super) fn watch(asked: &WatchArguments, directory: &Path) -> Result<Watched>
         dumps: Dumps::new(pid, !asked.no_values, directory),
         live: Live::new(asked.common.quiet, alone),
         series: Series { command: command_line(pid, asked), ..Series::default() },
-        notes: Vec::new(),
+        notes,
     };
     let end = watch.sample_until_the_end(asked, command.as_mut(), &signals);
     watch.finish(&end, command.as_mut())?;
     let name = format!("watch-{pid}");
     Ok(Watched { series: watch.series, dumps: watch.dumps.done, notes: watch.notes, name, pid: Some(pid) })
+}
+
+/// The process that is watched, and what to say of the choice: of a wrapper, the one Python process below it. Any other
+/// process is watched as it is.
+fn meant(pid: i32, child: bool) -> Result<(i32, Vec<String>)> {
+    match processes::below(pid, child) {
+        Ok(meant) if meant.pid == pid => Ok((pid, Vec::new())),
+        Ok(meant) => Ok((meant.pid, meant.remarks)),
+        Err(error) if child => Err(error),
+        Err(_) => Ok((pid, Vec::new())),
+    }
 }
 
 /// Why it is over.

@@ -18,7 +18,8 @@
 //! - A call runs on the thread's own stack, by code in a page of its own (`stub/`), with a signal frame behind it. If we are
 //!   killed, that code ends what it began (the lock is given back), unmaps itself and returns by the frame.
 //! - The first call is one of our own code, whose result is known; then the interpreter is asked whether it is there.
-//! - What was queued cannot be withdrawn, but finds its ticket gone; the page that holds it goes with it.
+//! - Between two calls the thread stands on the system call that unmaps the page, with the frame behind it.
+//! - What was queued cannot be withdrawn, but finds its ticket gone; the pages that hold it go with it.
 //!
 //! Open: a stop within the few instructions in which the thread itself holds the lock of the pending calls. The call is
 //! given up after [`QUEUES_WITHIN`] and tried again later.
@@ -57,16 +58,18 @@ pub enum Stage {
     Running,
     /// The function has returned, and the thread waits for us.
     Returned,
-    /// The thread is what it was.
-    Restored,
-    /// The line is queued.
-    Queued,
+    /// The thread stands still, and would go its own way back.
+    Resting,
     /// It is about to unmap the page.
     Unmapping,
     /// The page is gone.
     Unmapped,
+    /// The thread is what it was.
+    Restored,
     /// It goes on.
     Left,
+    /// The line is queued, and nothing is traced.
+    Queued,
 }
 
 /// What a target does that keeps code from running in it.
@@ -191,9 +194,9 @@ const ROUNDS: u64 = 50_000_000;
 const PAGE: u64 = 4096;
 /// What the probe is called with, and what it makes of it.
 const PROBE: ([u64; 2], u64) = ([0x5e11, 0x0dd5], 0x5e11 + 2 * 0x0dd5);
-/// Offset of the text in the page with the code.
+/// Offset of the text in the pages behind the one with the code.
 const TEXT: u64 = 1024;
-/// Offset of the words for the pending call.
+/// Offset of the words for the pending call in them.
 const PENDING: u64 = 768;
 
 /// A process that a line of Python can be run in.
@@ -428,7 +431,7 @@ struct Session<'a, 'b> {
     state: State,
     /// Where it and we talk, below its stack.
     block: u64,
-    /// The page with our code, and its length.
+    /// The page with our code, and the length of that mapping: the text is in the pages behind it.
     page: Option<(u64, u64)>,
     since: Instant,
 }
@@ -496,23 +499,37 @@ impl<'a, 'b> Session<'a, 'b> {
         self.put(self.block + 8 * index as u64, &bytes)
     }
 
-    /// Has it map a page that holds our code and the text. It cannot be written by the process, only executed.
+    /// Has it map a page that holds our code, and pages with a copy of it and the text. They cannot be written by the process,
+    /// only executed.
     fn map(&mut self, text: &str) -> Outcome<()> {
-        let len = (TEXT + text.len() as u64 + 1).next_multiple_of(PAGE);
+        let more = if text.is_empty() { 0 } else { (TEXT + text.len() as u64 + 1).next_multiple_of(PAGE) };
         let [map, ..] = self.machine().calls;
         (self.injector.at)(Stage::Mapping);
         // readable, executable; private, anonymous
-        let page = self.system(map, [0, len, 5, 0x22, u64::MAX, 0])?;
-        self.page = Some((page, len));
+        let page = self.system(map, [0, PAGE + more, 5, 0x22, u64::MAX, 0])?;
+        self.page = Some((page, PAGE + more));
+        self.rest()?;
+        self.thread()?.stop_anew()?;
         (self.injector.at)(Stage::Mapped);
         self.put(page, self.machine().code)?;
-        self.put(page + TEXT, text.as_bytes())?;
+        if more > 0 {
+            self.put(page + PAGE, self.machine().code)?;
+            self.put(page + PAGE + TEXT, text.as_bytes())?;
+        }
         (self.injector.at)(Stage::CodeWritten);
         Ok(())
     }
 
-    /// Has it make a system call, at an instruction of its own after which it would return by the frame.
-    fn system(&mut self, number: u64, arguments: [u64; 6]) -> Outcome<u64> {
+    /// Leaves the thread, which stands still, such that it would go its own way back: unmap the page, and be what it was.
+    fn rest(&self) -> Outcome<()> {
+        let thread = self.thread()?;
+        let Some((page, len)) = self.page else { return Ok(thread.restore(&self.state)?) };
+        let [_, unmap, _] = self.machine().calls;
+        Ok(thread.divert(&self.before_system_call(unmap, [page, len, 0, 0, 0, 0]), held())?)
+    }
+
+    /// Registers with which it makes a system call, at an instruction of its own, and then returns by the frame.
+    fn before_system_call(&self, number: u64, arguments: [u64; 6]) -> State {
         let machine = self.machine();
         let mut registers = self.state.clone();
         registers.set(machine.instruction, self.injector.system_call);
@@ -520,12 +537,35 @@ impl<'a, 'b> Session<'a, 'b> {
         machine.arguments.iter().zip(arguments).for_each(|(place, value)| registers.set(*place, value));
         registers.set(machine.number, number);
         self.prepare(&mut registers);
-        let result = self.step(&registers)?;
+        registers
+    }
+
+    /// Has it make a system call, and stops it behind; what that returned.
+    fn system(&mut self, number: u64, arguments: [u64; 6]) -> Outcome<u64> {
+        let registers = self.before_system_call(number, arguments);
+        let result = match self.pass(&registers) {
+            Ok(Some(result)) => result,
+            Err(trouble @ (Trouble::Ended | Trouble::Exec)) => return Err(trouble.into()),
+            _ => {
+                self.bring_back()?;
+                return Err(Failure::Call("a system call did not return".to_owned()));
+            }
+        };
         if (-4095..0).contains(&result.cast_signed()) {
+            self.bring_back()?;
             let error = Errno::from_raw(i32::try_from(-result.cast_signed()).unwrap_or(0));
-            return Err(Failure::Impossible(format!("it may not have executable memory: {}", error.desc())));
+            return Err(Failure::Impossible(format!("it may not map executable memory: {}", error.desc())));
         }
         Ok(result)
+    }
+
+    /// Stops the thread wherever it is, if it does not stand still already, and leaves it on its way back.
+    fn bring_back(&self) -> Outcome<()> {
+        if self.rest().is_ok() {
+            return Ok(());
+        }
+        self.thread()?.stop()?;
+        self.rest()
     }
 
     /// What holds for every diversion: no system call is started again, flags as functions expect them.
@@ -542,39 +582,22 @@ impl<'a, 'b> Session<'a, 'b> {
         }
     }
 
-    /// One instruction with these registers; what it returns. The thread is what it was afterwards.
-    fn step(&mut self, registers: &State) -> Outcome<u64> {
-        let (machine, state) = (self.machine(), &self.state);
-        let thread = self.thread()?;
-        let stepped = (|| -> Traced<Option<u64>> {
-            thread.divert(registers, held())?;
-            thread.step()?;
-            let deadline = Instant::now() + RETURNS_WITHIN;
-            loop {
-                match thread.wait(deadline)? {
-                    Some(Stop::Signal(nix::libc::SIGTRAP)) => break,
-                    Some(Stop::Signal(_)) | None => return Ok(None),
-                    Some(Stop::Asked) => thread.step()?,
-                    Some(Stop::Exec) => return Err(Trouble::Exec),
-                }
-            }
-            thread.registers().map(|after| Some(after.word(machine.result)))
-        })();
-        self.settle(stepped.as_ref().is_ok_and(Option::is_some), state)?;
-        stepped?.ok_or_else(|| Failure::Call("a system call did not return".to_owned()))
-    }
-
-    /// Makes the thread what it was: after what went well, and after what did not.
-    fn settle(&self, is_stopped: bool, state: &State) -> Outcome<()> {
-        let thread = self.thread()?;
-        if !is_stopped {
-            // it may stand still already, in a fault; then it is not stopped again
-            match thread.restore(state) {
-                Ok(()) => return Ok(()),
-                Err(_) => thread.stop()?,
+    /// Into a system call and out of it, with these registers; what it returns, or `None` where it did not come to its end.
+    fn pass(&self, registers: &State) -> Traced<Option<u64>> {
+        let thread = self.thread.as_ref().ok_or(Trouble::Ended)?;
+        thread.divert(registers, held())?;
+        let deadline = Instant::now() + RETURNS_WITHIN;
+        let mut stops = 0;
+        while stops < 2 {
+            thread.go_to_system_call()?;
+            match thread.wait(deadline)? {
+                Some(Stop::SystemCall) => stops += 1,
+                Some(Stop::Asked) => {}
+                Some(Stop::Signal(_)) | None => return Ok(None),
+                Some(Stop::Exec) => return Err(Trouble::Exec),
             }
         }
-        Ok(thread.restore(state)?)
+        thread.registers().map(|after| Some(after.word(self.machine().result)))
     }
 
     /// Calls our own code, whose result is known; whether that works.
@@ -635,19 +658,17 @@ impl<'a, 'b> Session<'a, 'b> {
         (is_call(instruction) || is_interrupted).then_some((self.state.word(machine.number), argument))
     }
 
-    /// Address of the text in the page.
+    /// Address of the text.
     fn text(&self) -> u64 {
-        self.page.unwrap_or_default().0 + TEXT
+        self.page.unwrap_or_default().0 + PAGE + TEXT
     }
 
     /// Calls a function, whoever holds the interpreter's lock.
     fn call(&mut self, function: u64, arguments: [u64; 2], patience: Duration) -> Outcome<Called> {
         self.put_words(block::FUNCTION, &[function, arguments[0], arguments[1], 0, 0])?;
-        let called = self.enter(0, Instant::now() + patience);
+        let called = self.enter(0, 0, Instant::now() + patience);
         if let Err(Failure::NotInTime(_)) = called {
-            // it is brought back from wherever it is
-            self.thread()?.stop()?;
-            self.thread()?.restore(&self.state)?;
+            self.bring_back()?;
         }
         called
     }
@@ -656,7 +677,7 @@ impl<'a, 'b> Session<'a, 'b> {
     fn call_locked(&mut self, function: u64, argument: u64, deadline: Instant) -> Outcome<u64> {
         let Functions { ensure, release, .. } = self.injector.functions;
         self.put_words(block::FUNCTION, &[function, argument, 0, ensure, release])?;
-        match self.enter(self.machine().locked, deadline) {
+        match self.enter(self.machine().locked, 0, deadline) {
             Ok(Called::Returned(result) | Called::Left(result)) => Ok(result),
             Err(Failure::NotInTime(doing)) => self.let_end(doing),
             Err(failure) => {
@@ -685,9 +706,10 @@ impl<'a, 'b> Session<'a, 'b> {
         // just then
         let result = self.word(block::RESULT)?;
         if self.word(block::STATE)? == block::DONE {
-            thread.restore(&self.state)?;
+            self.rest()?;
         } else {
             self.page = None;
+            self.release();
         }
         Ok(result)
     }
@@ -701,12 +723,13 @@ impl<'a, 'b> Session<'a, 'b> {
         self.word(block::STAGE).unwrap_or(0)
     }
 
-    /// Has it run our code from an entry on, and waits until it is done.
-    fn enter(&mut self, entry: u64, deadline: Instant) -> Outcome<Called> {
+    /// Has it run our code from an entry on, and waits until it is done. Of the mapping, only `keep` bytes are ours any more
+    /// when the function has returned 0; with 0, all are.
+    fn enter(&mut self, entry: u64, keep: u64, deadline: Instant) -> Outcome<Called> {
         let machine = self.machine();
         let (page, len) = self.page.ok_or(Failure::Ended)?;
         let Injector { system_call, signal_return, rounds, .. } = *self.injector;
-        self.put_words(block::PAGE, &[page, len, system_call, rounds, signal_return])?;
+        self.put_words(block::PAGE, &[page, len, system_call, rounds, signal_return, keep])?;
         self.put_words(block::STAGE, &[0])?;
         self.put_words(block::STATE, &[0, 0])?;
         let mut registers = self.state.clone();
@@ -719,23 +742,23 @@ impl<'a, 'b> Session<'a, 'b> {
         thread.divert(&registers, held())?;
         thread.go_on(0)?;
         (self.injector.at)(Stage::Running);
-        self.await_return(deadline)
+        self.await_return(keep, deadline)
     }
 
-    fn await_return(&mut self, deadline: Instant) -> Outcome<Called> {
+    fn await_return(&mut self, keep: u64, deadline: Instant) -> Outcome<Called> {
         let mut pause = Duration::from_micros(20);
         while self.word(block::STATE)? == 0 {
             let thread = self.thread()?;
             match thread.look()? {
                 None => {}
                 // the whole process was stopped meanwhile: our call goes on first
-                Some(Stop::Asked) => thread.go_on(0)?,
+                Some(Stop::Asked | Stop::SystemCall) => thread.go_on(0)?,
                 Some(Stop::Exec) => return Err(Failure::Exec),
                 Some(Stop::Signal(signal @ (32 | 33))) => thread.go_on(signal)?,
                 Some(Stop::Signal(signal)) => {
                     let at = thread.registers()?.word(self.machine().instruction);
                     let stage = self.stage();
-                    thread.restore(&self.state)?;
+                    self.rest()?;
                     return Err(Failure::Call(format!("signal {signal} at {at:#x}, step {stage} of a call")));
                 }
             }
@@ -754,39 +777,40 @@ impl<'a, 'b> Session<'a, 'b> {
             self.release();
             return Ok(Called::Left(result));
         }
-        self.thread()?.restore(&self.state)?;
-        (self.injector.at)(Stage::Restored);
+        if keep > 0
+            && result as u32 == 0
+            && let Some((_, len)) = &mut self.page
+        {
+            *len = keep;
+        }
+        self.rest()?;
+        (self.injector.at)(Stage::Resting);
         Ok(Called::Returned(result))
     }
 
-    /// Queues the text as a pending call; whether there was room. The page goes with it then.
+    /// Queues the text as a pending call; whether there was room. The pages with the text go with the call then.
     fn queue(mut self) -> Outcome<bool> {
         let Some((page, len)) = self.page else { return Ok(false) };
-        // our own code leaves from another page than the one that goes with the call
-        let text = self.text();
-        self.page = None;
-        let words = [text, self.injector.functions.run, page, len, self.injector.system_call];
+        let Functions { add_pending_call, run, .. } = self.injector.functions;
+        let second = page + PAGE;
+        let words = [second + TEXT, run, second, len - PAGE, self.injector.system_call];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let queued = self.put(page + PENDING, &bytes).and_then(|()| self.map("")).and_then(|()| {
-            let function = self.injector.functions.add_pending_call;
-            self.call(function, [page + self.machine().pending, page + PENDING], QUEUES_WITHIN)
-        });
-        let is_queued = match queued {
-            Ok(Called::Returned(result) | Called::Left(result)) => Ok(result as u32 == 0),
-            // the lock of the queue is held by this very thread: where it was, it will give it back
-            Err(Failure::NotInTime(_)) => Ok(false),
+        self.put(second + PENDING, &bytes)?;
+        let arguments = [add_pending_call, second + self.machine().pending, second + PENDING, 0, 0];
+        self.put_words(block::FUNCTION, &arguments)?;
+        match self.enter(0, PAGE, Instant::now() + QUEUES_WITHIN) {
+            Ok(Called::Returned(result) | Called::Left(result)) => {
+                self.close()?;
+                Ok(result as u32 == 0)
+            }
+            Err(Failure::NotInTime(_)) => {
+                // the lock of the queue is held by this very thread: where it was, it will give it back
+                self.bring_back()?;
+                self.close()?;
+                Ok(false)
+            }
             Err(failure) => Err(failure),
-        };
-        if !matches!(is_queued, Ok(true)) {
-            let _ = self.unmap(page, len);
         }
-        self.close()?;
-        is_queued
-    }
-
-    fn unmap(&mut self, page: u64, len: u64) -> Outcome<()> {
-        let [_, unmap, _] = self.machine().calls;
-        self.system(unmap, [page, len, 0, 0, 0, 0]).map(drop)
     }
 
     /// Takes the page away and lets the thread go.
@@ -795,16 +819,23 @@ impl<'a, 'b> Session<'a, 'b> {
     }
 
     fn finish(&mut self) -> Outcome<()> {
+        if self.thread.is_none() {
+            return Ok(());
+        }
         let unmapped = match self.page.take() {
-            Some((page, len)) if self.thread.is_some() => {
+            Some((page, len)) => {
                 (self.injector.at)(Stage::Unmapping);
-                self.unmap(page, len)
+                let [_, unmap, _] = self.machine().calls;
+                let unmapped = self.system(unmap, [page, len, 0, 0, 0, 0]).map(drop);
+                unmapped.and_then(|()| Ok(self.thread()?.stop_anew()?))
             }
-            _ => Ok(()),
+            None => Ok(()),
         };
         (self.injector.at)(Stage::Unmapped);
+        let restored = self.rest();
+        (self.injector.at)(Stage::Restored);
         self.release();
-        unmapped
+        unmapped.and(restored)
     }
 
     fn release(&mut self) {
@@ -822,4 +853,3 @@ impl Drop for Session<'_, '_> {
         let _ = self.finish();
     }
 }
-

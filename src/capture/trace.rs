@@ -4,6 +4,7 @@
 //! end, however that comes about, the kernel lets it go on from where it is: whoever changes its registers sees to it that
 //! this is harmless at any moment.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -55,6 +56,8 @@ pub enum Stop {
     Asked,
     /// Before it gets this signal.
     Signal(i32),
+    /// It goes into a system call, or comes out of it.
+    SystemCall,
     /// It runs another program now.
     Exec,
 }
@@ -90,6 +93,8 @@ const STOPS_WITHIN: Duration = Duration::from_secs(5);
 const LOOKS: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(1)];
 /// Room for a register set: AMX makes one of 11 KiB, and the kernel says how much it has filled.
 const ROOM: usize = 64 << 10;
+/// How a stop at a system call is told from the signal SIGTRAP.
+const SYSTEM_CALL: i32 = libc::SIGTRAP | 0x80;
 /// The general registers.
 const GENERAL: usize = 1;
 /// Requests that the C library has no name for.
@@ -99,7 +104,11 @@ const GET_RESTARTABLE: u32 = 0x420f;
 
 /// A thread that we trace until this is dropped; it may be running.
 #[derive(Debug)]
-pub struct Thread(Pid);
+pub struct Thread {
+    tid: Pid,
+    /// Set when it runs another program: what we know of it is void, and nothing of it may be written.
+    is_other: Cell<bool>,
+}
 
 impl Thread {
     /// Begins to trace a thread, which runs on.
@@ -108,8 +117,8 @@ impl Thread {
     /// It is gone, or may not be traced.
     pub fn seize(tid: Pid) -> Traced<Self> {
         // without the option, a thread that runs another program could not be told from one that goes on
-        ptrace::seize(tid, ptrace::Options::PTRACE_O_TRACEEXEC)?;
-        Ok(Self(tid))
+        ptrace::seize(tid, ptrace::Options::PTRACE_O_TRACEEXEC | ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
+        Ok(Self { tid, is_other: Cell::new(false) })
     }
 
     /// Stops it, wherever it is. Signals that come in between reach it first.
@@ -117,12 +126,28 @@ impl Thread {
     /// # Errors
     /// It has ended, runs another program, or waits for a device.
     pub fn stop(&self) -> Traced<()> {
-        ptrace::interrupt(self.0)?;
+        ptrace::interrupt(self.tid)?;
+        self.await_stop()
+    }
+
+    /// Stops it anew, where it stands still in or behind a system call, before it runs another instruction. Only from such a
+    /// stop does the kernel start again a system call that was interrupted.
+    ///
+    /// # Errors
+    /// As [`Thread::stop`].
+    pub fn stop_anew(&self) -> Traced<()> {
+        ptrace::interrupt(self.tid)?;
+        self.go_on(0)?;
+        self.await_stop()
+    }
+
+    fn await_stop(&self) -> Traced<()> {
         let deadline = Instant::now() + STOPS_WITHIN;
         loop {
             match self.wait(deadline)?.ok_or(Trouble::Unstoppable)? {
                 Stop::Asked => return Ok(()),
                 Stop::Signal(signal) => self.go_on(signal)?,
+                Stop::SystemCall => self.go_on(0)?,
                 Stop::Exec => return Err(Trouble::Exec),
             }
         }
@@ -151,13 +176,17 @@ impl Thread {
     /// # Errors
     /// It has ended.
     pub fn look(&self) -> Traced<Option<Stop>> {
-        let Some(status) = wait_status(self.0)? else { return Ok(None) };
+        let Some(status) = wait_status(self.tid)? else { return Ok(None) };
         if !libc::WIFSTOPPED(status) {
             return Err(Trouble::Ended);
         }
         Ok(Some(match status >> 16 {
             libc::PTRACE_EVENT_STOP => Stop::Asked,
-            libc::PTRACE_EVENT_EXEC => Stop::Exec,
+            libc::PTRACE_EVENT_EXEC => {
+                self.is_other.set(true);
+                Stop::Exec
+            }
+            _ if libc::WSTOPSIG(status) == SYSTEM_CALL => Stop::SystemCall,
             _ => Stop::Signal(libc::WSTOPSIG(status)),
         }))
     }
@@ -167,15 +196,16 @@ impl Thread {
     /// # Errors
     /// It is gone.
     pub fn go_on(&self, signal: i32) -> Traced<()> {
-        request(libc::PTRACE_CONT as u32, self.0, 0, signal as usize).map(drop)
+        request(libc::PTRACE_CONT as u32, self.tid, 0, signal as usize).map(drop)
     }
 
-    /// Lets it run one instruction.
+    /// Lets it run into a system call, or out of it. (Not by single steps: one that is left over when we are killed would end
+    /// the process.)
     ///
     /// # Errors
     /// It is gone.
-    pub fn step(&self) -> Traced<()> {
-        request(libc::PTRACE_SINGLESTEP as u32, self.0, 0, 0).map(drop)
+    pub fn go_to_system_call(&self) -> Traced<()> {
+        request(libc::PTRACE_SYSCALL as u32, self.tid, 0, 0).map(drop)
     }
 
     /// What it is, while it stands still.
@@ -183,20 +213,20 @@ impl Thread {
     /// # Errors
     /// It is gone, or of another architecture.
     pub fn state(&self, machine: &Machine) -> Traced<State> {
-        let general = register_set(self.0, GENERAL)?;
+        let general = register_set(self.tid, GENERAL)?;
         if general.len() != machine.registers {
             return Err(Trouble::System(Errno::ENOEXEC));
         }
         let mut extended = Vec::new();
         for (index, kind) in machine.extended.iter().enumerate() {
-            match register_set(self.0, *kind) {
+            match register_set(self.tid, *kind) {
                 Ok(bytes) => extended.push((*kind, bytes)),
                 // this processor has none
                 Err(Trouble::System(_)) if index > 0 => {}
                 Err(trouble) => return Err(trouble),
             }
         }
-        Ok(State { general, extended, mask: signal_mask(self.0)? })
+        Ok(State { general, extended, mask: signal_mask(self.tid)? })
     }
 
     /// Its general registers alone, while it stands still.
@@ -204,7 +234,7 @@ impl Thread {
     /// # Errors
     /// It is gone.
     pub fn registers(&self) -> Traced<State> {
-        Ok(State { general: register_set(self.0, GENERAL)?, ..State::default() })
+        Ok(State { general: register_set(self.tid, GENERAL)?, ..State::default() })
     }
 
     /// Makes it what it was. General registers last: until then it has code to run that leads back by itself.
@@ -212,11 +242,12 @@ impl Thread {
     /// # Errors
     /// It is gone.
     pub fn restore(&self, state: &State) -> Traced<()> {
+        self.is_still_it()?;
         for (kind, bytes) in &state.extended {
-            set_register_set(self.0, *kind, bytes)?;
+            set_register_set(self.tid, *kind, bytes)?;
         }
-        set_signal_mask(self.0, state.mask)?;
-        set_register_set(self.0, GENERAL, &state.general)
+        set_signal_mask(self.tid, state.mask)?;
+        set_register_set(self.tid, GENERAL, &state.general)
     }
 
     /// Gives it other general registers, and holds back signals. Registers first: with them it has a way back on which
@@ -225,8 +256,9 @@ impl Thread {
     /// # Errors
     /// It is gone.
     pub fn divert(&self, general: &State, mask: u64) -> Traced<()> {
-        set_register_set(self.0, GENERAL, &general.general)?;
-        set_signal_mask(self.0, mask)
+        self.is_still_it()?;
+        set_register_set(self.tid, GENERAL, &general.general)?;
+        set_signal_mask(self.tid, mask)
     }
 
     /// Holds back only the signals that it held back itself.
@@ -234,7 +266,8 @@ impl Thread {
     /// # Errors
     /// It is gone.
     pub fn let_signals_through(&self, state: &State) -> Traced<()> {
-        set_signal_mask(self.0, state.mask)
+        self.is_still_it()?;
+        set_signal_mask(self.tid, state.mask)
     }
 
     /// Whether it stands in a sequence of instructions that the kernel would have it start again after an interruption, and
@@ -242,7 +275,7 @@ impl Thread {
     pub fn is_in_restartable_sequence(&self, memory: &dyn Memory, instruction: u64) -> bool {
         let mut configuration = [0_u64; 3];
         let size = size_of_val(&configuration);
-        if request(GET_RESTARTABLE, self.0, size, configuration.as_mut_ptr() as usize).is_err() {
+        if request(GET_RESTARTABLE, self.tid, size, configuration.as_mut_ptr() as usize).is_err() {
             return false;
         }
         // the address of the current sequence, and its bounds
@@ -250,6 +283,10 @@ impl Thread {
         let Some(sequence) = sequence else { return false };
         let word = |offset| memory.word(sequence.wrapping_add(offset)).unwrap_or(0);
         instruction.wrapping_sub(word(8)) < word(16)
+    }
+
+    fn is_still_it(&self) -> Traced<()> {
+        if self.is_other.get() { Err(Trouble::Exec) } else { Ok(()) }
     }
 
     /// Lets it go.
@@ -261,7 +298,7 @@ impl Thread {
 impl Drop for Thread {
     fn drop(&mut self) {
         // one that has ended needs no release; one that would not stop is released by the kernel when we end
-        let _ = ptrace::detach(self.0, None);
+        let _ = ptrace::detach(self.tid, None);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ pub(super) struct Counting {
     child: Child,
     file: PathBuf,
     workshop: Workshop,
+    /// Held, so that it can go on writing.
+    _output: BufReader<ChildStdout>,
     state: String,
 }
 
@@ -48,9 +50,10 @@ impl Counting {
         }
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n", "{state}");
-        let counting = Self { child, file, workshop, state: state.to_owned() };
+        let counting = Self { child, file, workshop, _output: output, state: state.to_owned() };
         counting.assert_counts("at first");
         counting
     }

@@ -163,7 +163,7 @@ int main(int argc, char **argv)
         memcpy((char *)block + 128 + 312 + 31 * 8, &here.uc_mcontext.sp, 24);
         memcpy((char *)block + 128 + 168, &here.uc_sigmask, 8);
         uint64_t words[] = {0, 0, (uint64_t)function, 4, 2, (uint64_t)lock, (uint64_t)unlock, 0, 0, (uint64_t)page, 4096,
-                            (uint64_t)system_call, 1000, (uint64_t)signal_return};
+                            (uint64_t)system_call, 1000, (uint64_t)signal_return, 4096};
         memcpy(block, words, sizeof words);
         if (probe(5, 6) != 17) return 2;
         register uint64_t x0 __asm__("x0") = (uint64_t)block;

@@ -18,6 +18,11 @@ run:
   ldr x9, [x19, #16]
   blr x9
   str x0, [x19, #8]
+  cbnz w0, 1f
+  ldr x9, [x19, #112]           // a successful call may keep what lies behind this code
+  cbz x9, 1f
+  str x9, [x19, #80]
+1:
   ldr x9, [x19, #48]
   cbz x9, finish
   mov x10, #3
@@ -45,7 +50,7 @@ spin:
   ldr x9, [x19, #88]
   br x9
   .balign 16
-pending:                        // offset 0xb0
+pending:                        // offset 0xc0
   stp x29, x30, [sp, #-32]!
   mov x29, sp
   str x19, [sp, #16]
@@ -62,6 +67,6 @@ pending:                        // offset 0xb0
   mov x8, #215
   br x9
   .balign 16
-probe:                          // offset 0xf0
+probe:                          // offset 0x100
   add x0, x0, x1, lsl #1
   ret

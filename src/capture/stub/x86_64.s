@@ -20,6 +20,13 @@ run:
   xor eax, eax
   call [rbx+16]
   mov [rbx+8], rax
+  test eax, eax
+  jnz 1f
+  mov rcx, [rbx+112]            # a successful call may keep what lies behind this code
+  test rcx, rcx
+  jz 1f
+  mov [rbx+80], rcx
+1:
   cmp qword ptr [rbx+48], 0
   je finish
   mov qword ptr [rbx+64], 3
@@ -40,7 +47,7 @@ spin:                           # no system call: it could be forbidden, and wou
   mov eax, 11                   # munmap; what follows stands elsewhere, as this code is gone then
   jmp [rbx+88]
 .balign 16
-pending:                        # offset 0x90: a pending call of the interpreter; unmaps itself and returns 0
+pending:                        # offset 0xa0: a pending call of the interpreter; unmaps itself and returns 0
   push rbx
   mov rbx, rdi
   mov rdi, [rbx]
@@ -54,6 +61,6 @@ pending:                        # offset 0x90: a pending call of the interpreter
   mov eax, 11
   jmp rcx
 .balign 16
-probe:                          # offset 0xc0: whether calls work at all
+probe:                          # offset 0xd0: whether calls work at all
   lea rax, [rdi+rsi*2]
   ret

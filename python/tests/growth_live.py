@@ -4,7 +4,7 @@
     python3 python/tests/growth_live.py --retainers target/release/retainers --short
 
 `growth_server.py` is run under `python -m retainers run --trace`, and gets requests on loopback, evenly, for the given time.
-Meanwhile `retainers watch` samples it and takes three dumps (from outside: CPython 3.14, or gdb); with `--short`, which takes some
+Meanwhile `retainers watch` samples it and takes three dumps (from outside); with `--short`, which takes some
 seconds a variant, the server does not trace and writes them itself, on a signal, after a fixed number of requests, and nothing is
 watched. Then:
 

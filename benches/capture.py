@@ -1,6 +1,6 @@
 """What a capture costs, as ratios that are measured side by side in one run. Standard library only; peers where importable.
 
-    python benches/capture.py [--objects N] [--runs N]
+    python benches/capture.py [--objects N] [--runs N] [--retainers PROGRAM] [--peers DIRECTORY]
 
 Prints a line a measurement: ratio, bar, verdict. A missed bar is only printed: another machine is another ratio.
 """
@@ -32,7 +32,11 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--objects", type=int, default=100_000, help="size of the heap (default 100,000)")
     arguments.add_argument("--runs", type=int, default=3, help="measurements of which the best counts (default 3)")
+    arguments.add_argument("--retainers", help="the program, for captures from outside")
+    arguments.add_argument("--peers", help="directory with the programs midden-inject and memray, for the same")
     options = arguments.parse_args()
+    if options.retainers:
+        outside(options)
     global nodes
     nodes = [Node(number) for number in range(options.objects // OBJECTS_OF_A_NODE)]
     gc.collect()
@@ -46,6 +50,77 @@ def main():
         memory(path, options.objects)
         size(path, dump)
         peers(path, options.objects)
+
+
+#: A program that holds a heap, sleeps, and says how long its sleeps were too long at worst, and what a fork and a full
+#: collection take.
+TARGET = """
+import gc, os, sys, threading, time
+class Node:
+    def __init__(self, number):
+        self.number = number
+        self.data = [number, str(number)]
+        self.meta = {"k": number}
+nodes = [Node(number) for number in range(int(sys.argv[1]))]
+gc.collect()
+start = time.perf_counter()
+child = os.fork()
+if not child:
+    os._exit(0)
+forked = time.perf_counter() - start
+os.waitpid(child, 0)
+print(forked, flush=True)
+worst = 0
+threading.Thread(target=lambda: (sys.stdin.readline(), print(worst, flush=True), os._exit(0)), daemon=True).start()
+while True:
+    start = time.perf_counter()
+    time.sleep(0.001)
+    worst = max(worst, time.perf_counter() - start - 0.001)
+"""
+
+
+def outside(options):
+    """Captures of another process: how long it stands still, as it sees that itself, and how long the whole takes."""
+    def captured(command):
+        """Seconds of the whole, of the longest interruption in the target, and of a fork of it."""
+        target = subprocess.Popen([sys.executable, "-c", TARGET, str(options.objects // OBJECTS_OF_A_NODE)],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            forked = float(target.stdout.readline())
+            time.sleep(0.2)
+            with tempfile.TemporaryDirectory() as directory:
+                words = [word.format(pid=target.pid, directory=directory) for word in command]
+                start = time.perf_counter()
+                subprocess.run(words, cwd=directory, check=True, timeout=300, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                whole = time.perf_counter() - start
+            target.stdin.write("\n")
+            target.stdin.flush()
+            return whole, float(target.stdout.readline()), forked
+        finally:
+            target.kill()
+            target.wait()
+
+    ours = [options.retainers, "capture", "{pid}", "-o", "{directory}/heap.jsonl.zst", "--quiet"]
+    results = [captured(ours) for _ in range(options.runs)]
+    whole = min(result[0] for result in results)
+    stopped = min(result[1] - result[2] for result in results) * 1e3
+    verdict("whole capture from outside, s", whole, 1.0, False, "%d objects" % options.objects)
+    verdict("stopped, ms, without the fork's own", stopped, 10.0, False, "the fork alone takes %.1f ms" % (
+        min(result[2] for result in results) * 1e3))
+    peers = (("Midden's injector", ["midden-inject", "{pid}", "-o", "{directory}/heap.jsonl"]),
+             ("memray attach", ["memray", "attach", "--aggregate", "-o", "{directory}/out.bin", "{pid}"]))
+    for name, command in peers:
+        path = os.path.join(os.path.abspath(options.peers or "."), command[0])
+        if not os.path.exists(path):
+            print("%-44s not here (--peers)" % name)
+            continue
+        try:
+            taken, still, _ = captured([path] + command[1:])
+        except (subprocess.SubprocessError, ValueError) as error:
+            print("%-44s failed: %s" % (name, str(getattr(error, "stderr", None) or error).strip()[-200:]))
+        else:
+            print("%-44s %8.2f   (%.2f s, stopped %.0f ms)" % (name + " / ours", taken / whole, taken, still * 1e3))
 
 
 def best(runs, measure):

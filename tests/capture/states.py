@@ -192,6 +192,14 @@ def filtered():
     asleep()
 
 
+def denies_writable_code():
+    """What a service manager's `MemoryDenyWriteExecute` asks of the kernel; older ones do not know it."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)
+    asleep()
+
+
 def main_ended():
     import ctypes
 

@@ -9,7 +9,7 @@ use super::injected::{Counting, functions, has_registers, inject};
 use super::target::{PYTHONS, Python};
 use crate::support::skipped;
 
-const STATES: [&str; 15] = [
+const STATES: [&str; 16] = [
     "asleep",
     "long_sleep",
     "busy",
@@ -25,6 +25,7 @@ const STATES: [&str; 15] = [
     "registers",
     "epoll",
     "filtered",
+    "denies_writable_code",
 ];
 
 /// Milliseconds, sorted.

@@ -11,7 +11,7 @@ Starts a program as Python would, and writes a heap dump of it on a signal, when
 resident memory passes a limit.
 
 options:
-  --signal NAME       signal that asks for a dump, or none (default SIGUSR2)
+  --signal NAME       signal that asks for a dump, or none (default SIGURG)
   --no-memory-error   no dump when a MemoryError ends the program
   --rss-limit SIZE    dump when resident memory passes SIZE, such as 2GiB
   --directory DIR     where dumps go (default: the working directory)

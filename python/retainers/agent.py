@@ -55,6 +55,8 @@ ENXIO, EEXIST = 6, 17
 #: Names of keys that are remembered at most, so that a capture's own memory stays bounded.
 CACHE_LIMIT = 1 << 17
 
+#: The system's calls: those in `os` may be another's, such as `gevent`'s, which wait for more than they say.
+_system = sys.modules.get("posix", os)
 _get_referents = gc.get_referents
 _getsizeof = sys.getsizeof
 _getrefcount = sys.getrefcount
@@ -267,6 +269,35 @@ def _loaded(module, name):
     return _MODULE_DICT(module).get(name)
 
 
+#: What `_real` has found, since asking may import, which a thread beside `gevent` must not.
+_reals = {}
+
+
+def _real(module, name):
+    """A function of the interpreter's own; where `gevent` or `eventlet` has put another into its place, the one before: what
+    waits for a child is a thread or nothing."""
+    found = _reals.get(name)
+    if found is None:
+        found = _loaded(module, name)
+        if type(found) is not type(len):
+            gevent, eventlet = _loaded("gevent.monkey", "get_original"), _loaded("eventlet.patcher", "original")
+            if gevent is not None:
+                found = gevent(module, name)
+            elif eventlet is not None:
+                found = _MODULE_DICT(eventlet(module)).get(name, found)
+        _reals[name] = found
+    return found
+
+
+def prepare():
+    """Imports and finds now what a capture needs later: then memory may be short, or the import of another be interrupted."""
+    import select  # noqa: F401
+
+    for module, name in (("_thread", "allocate_lock"), ("_thread", "start_new_thread"), ("_thread", "get_ident"),
+                         ("select", "poll")):
+        _real(module, name)
+
+
 class Expected:
     """What an object is expected to refer to: the names for its references, found by identity.
 
@@ -326,7 +357,7 @@ class Describer:
         self.values = capture.values
         self.forked = capture.forked
         self.objects = capture.objects
-        self.tracked = capture.seen
+        self.is_older = capture.is_older
         self.thread_dicts = capture.thread_dicts
         self.module_names = capture.module_names
         self.held = capture.held
@@ -859,7 +890,7 @@ class Describer:
         if type(namespace) is not dict:
             return [*namespace.items()]
         found = [*namespace.items()]
-        if id(namespace) in self.tracked or any(referent is namespace for referent in referents):
+        if self.is_older(namespace) or any(referent is namespace for referent in referents):
             if expected is not None:
                 expected.certain(namespace, '"f_locals"')
         else:
@@ -1259,7 +1290,7 @@ def _handled_exceptions():
 
 
 def _get_ident():
-    return sys.modules["_thread"].get_ident()
+    return _real("_thread", "get_ident")()
 
 
 def _held_by_threads():
@@ -1315,7 +1346,7 @@ class Capture:
     reference count less one, and less what the loop itself holds, is that of the program.
     """
 
-    def __init__(self, objects, before, values, forked, hooks=()):
+    def __init__(self, objects, before, values, forked, hooks=(), is_lean=False):
         own_containers = before.containers()
         self.values = values
         self.forked = forked
@@ -1336,9 +1367,15 @@ class Capture:
         own |= blocked
         blocked |= _hook_markers()
         self.blocked = blocked
-        self.objects = [obj for obj in objects if id(obj) not in own
-                        and not (type(obj) is _METHOD and id(_METHOD_SELF(obj)) in blocked)]
-        self.seen = set(map(id, self.objects))
+        #: Addresses of the objects that are listed; `None` where the walk is another's, which has a denser set of its own: here
+        #: `apart` then tells what the collector tracks but the list has not, and `added` what has been put into it.
+        self.seen, self.apart, self.added = None, own, set()
+        if is_lean:
+            self.objects = _take_out(objects, own, blocked)
+        else:
+            self.objects = [obj for obj in objects if id(obj) not in own
+                            and not (type(obj) is _METHOD and id(_METHOD_SELF(obj)) in blocked)]
+            self.list_seen()
         self._threads(before)
         self._modules()
         self._frames(before)
@@ -1352,10 +1389,27 @@ class Capture:
 
     def add(self, obj):
         """Has an object walked; its address."""
-        if id(obj) not in self.seen:
-            self.seen.add(id(obj))
+        if not self.is_listed(obj):
+            (self.added if self.seen is None else self.seen).add(id(obj))
             self.objects.append(obj)
         return id(obj)
+
+    def is_listed(self, obj):
+        if self.seen is not None:
+            return id(obj) in self.seen
+        return id(obj) in self.added or gc.is_tracked(obj) and id(obj) not in self.apart
+
+    def is_older(self, obj):
+        """Whether a container was there before the capture began."""
+        if self.seen is not None:
+            return id(obj) in self.seen
+        # what was there before is frozen
+        return not any(new is obj for new in gc.get_objects())
+
+    def list_seen(self):
+        """Notes the address of each object, for a walk that does not do so itself."""
+        if self.seen is None:
+            self.seen = set(map(id, self.objects))
 
     def root(self, kind, name, obj, thread=None):
         if id(obj) not in self.blocked:
@@ -1418,7 +1472,7 @@ class Capture:
         for local, dicts in before.thread_dicts:
             places = []
             for namespace in dicts:
-                if id(namespace) in self.seen:
+                if self.is_listed(namespace):
                     # tracked already: its place is looked up once, which is rare enough
                     places.append(next(place for place, obj in enumerate(self.objects) if obj is namespace))
                 else:
@@ -1604,6 +1658,19 @@ def _parts_of_code(code):
     return [_TYPE_DICT(_CODE)[part].__get__(code) for part in _UNTRACKED["code"] if type(_TYPE_DICT(_CODE).get(part)) is _MEMBER]
 
 
+def _take_out(objects, own, blocked):
+    """The list without what is the capture's own, in its place: a process that has no memory left has none for another."""
+    for place in [place for place, obj in enumerate(objects) if id(obj) in own
+                  or type(obj) is _METHOD and id(_METHOD_SELF(obj)) in blocked][::-1]:
+        last = objects.pop()
+        if place < len(objects):
+            own.add(id(objects[place]))
+            objects[place] = last
+        else:
+            own.add(id(last))
+    return objects
+
+
 def _own_objects(held, apart):
     """Addresses of what belongs to this package and its running functions alone, and of those that no reference may lead to.
 
@@ -1656,6 +1723,7 @@ def walk(capture, describer, write):
 
     `write` takes text. The list grows by what is found and keeps all of it alive, so that no address is given twice."""
     counts = [0, 0, 0]
+    capture.list_seen()
     traced = _tracer(capture)
     later = [] if not capture.values else None
     _walk_some(capture.objects, 0, capture, describer, write, traced, later, counts)
@@ -1883,7 +1951,10 @@ def capture(write, before, values, forked, core=None, hooks=()):
     objects = gc.get_objects()
     # whatever becomes of this, the child ends with them: what only a thread of its parent held would be finalized here
     before.kept[:] = [objects]
-    capture = Capture(objects, before, values, forked, hooks)
+    is_lean = forked and core is not None and core is not walk
+    if is_lean:
+        gc.freeze()  # so that what is made from here on can be told
+    capture = Capture(objects, before, values, forked, hooks, is_lean)
     before.kept[:] = [capture.objects]
     del objects
     write(_header(before, values))
@@ -2064,10 +2135,9 @@ class _Room:
                 sys.setrecursionlimit(limit)
             except RecursionError:
                 # early versions refuse this so near to the limit, but not from a thread that has gone less deep
-                thread = sys.modules["_thread"]
-                done = thread.allocate_lock()
+                done = _real("_thread", "allocate_lock")()
                 done.acquire()
-                thread.start_new_thread(_limit_depth, (limit, done))
+                _real("_thread", "start_new_thread")(_limit_depth, (limit, done))
                 done.acquire()
         del _rooms[:]
 
@@ -2194,7 +2264,7 @@ class _Job:
         while data:
             if self.alarm is not None:
                 self.alarm(self._patience())
-            data = data[os.write(self.descriptor, data):]
+            data = data[_system.write(self.descriptor, data):]
 
     def _patience(self):
         """Seconds until this child ends itself."""
@@ -2319,7 +2389,7 @@ def _dump_to_file(file, job, timeout):
             if not _readable(reading, deadline):
                 running.kill()
                 break
-            data = os.read(reading, 1 << 16)
+            data = _system.read(reading, 1 << 16)
             if not data:
                 break
             file.write(data)
@@ -2335,10 +2405,10 @@ def _readable(descriptor, deadline):
     """Waits until a pipe has something to read or is closed; false when the deadline passes first."""
     if deadline is None:
         return True
-    import select
+    import select  # noqa: F401
 
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN | select.POLLHUP)
+    poll = _real("select", "poll")()
+    poll.register(descriptor, 0x1 | 0x10)  # POLLIN, POLLHUP
     return bool(poll.poll(max(0, (deadline - time.monotonic()) * 1e3)))
 
 
@@ -2353,7 +2423,7 @@ class Running:
         self.said = b""
         self.parent = os.getpid()
         #: Held by who waits for the child: it can be waited for once, and its pipe be read by one.
-        self.lock = sys.modules["_thread"].allocate_lock()
+        self.lock = _real("_thread", "allocate_lock")()
 
     def start(self, job, keep, timeout=None):
         """Forks; the child does the job, tells its counts or its error through a pipe, and exits without any of the
@@ -2392,11 +2462,13 @@ class Running:
             try:
                 if self.status is None:
                     try:
-                        pid, status = os.waitpid(self.pid, os.WNOHANG)
+                        pid, status = _system.waitpid(self.pid, os.WNOHANG)
                     except ChildProcessError:  # somebody else's `wait` was faster
                         pid, status = self.pid, -1
                     if pid:
                         self._ended(status)
+                    elif not self.said and time.monotonic() > self.started + STALLED and not _readable(self.pipe, 0):
+                        self._signal_end()  # it never began, so that nothing else ends it
             finally:
                 self.lock.release()
         return self.status is not None
@@ -2412,10 +2484,7 @@ class Running:
             raise self._is_late(timeout)
         try:
             if self.status is None:
-                if not _readable(self.pipe, deadline):
-                    self._signal_end()
-                    self._wait()
-                    raise self._is_late(timeout)
+                self._hear_from(deadline, timeout)
                 self._listen()
                 self._wait()
         finally:
@@ -2438,6 +2507,25 @@ class Running:
                 finally:
                     self.lock.release()
 
+    def _hear_from(self, deadline, timeout):
+        """Waits for the child's first byte, by which its clock runs, and until the deadline, if there is one, for the rest."""
+        begun = self.started + STALLED
+        if not self.said and not _readable(self.pipe, begun if deadline is None else min(begun, deadline)):
+            self._signal_end()
+            self._wait()
+            if deadline is None or begun < deadline:
+                raise self._never_began()
+            raise self._is_late(timeout)
+        self.said = self.said or _system.read(self.pipe, 1)
+        if not _readable(self.pipe, deadline):
+            self._signal_end()
+            self._wait()
+            raise self._is_late(timeout)
+
+    def _never_began(self):
+        return CaptureError("%s: the capturing process hung: it did not begin within %d s (a hook of `os.register_at_fork`?)" % (
+            self.path or "dump", STALLED))
+
     def _is_late(self, timeout):
         return CaptureError("%s: not written within %g s" % (self.path or "dump", timeout))
 
@@ -2449,14 +2537,14 @@ class Running:
 
     def _wait(self):
         try:
-            status = os.waitpid(self.pid, 0)[1]
+            status = _system.waitpid(self.pid, 0)[1]
         except ChildProcessError:
             status = -1
         self._ended(status)
 
     def _listen(self):
         while self.pipe is not None:
-            data = os.read(self.pipe, 1 << 16)
+            data = _system.read(self.pipe, 1 << 16)
             if not data:
                 os.close(self.pipe)
                 self.pipe = None
@@ -2469,11 +2557,11 @@ class Running:
             _running.remove(self)
         except ValueError:
             pass
-        if not self.said.startswith(b"done ") and self.partial:
+        if not self.said.startswith(b"+done ") and self.partial:
             _remove(self.partial)
 
     def _outcome(self):
-        word, _, rest = self.said.partition(b" ")
+        word, _, rest = self.said[1:].partition(b" ")
         if word == b"done":
             counts = tuple(map(int, rest.split()))
             return Dump(self.path, counts, time.monotonic() - self.started, self.pause)
@@ -2513,7 +2601,7 @@ def _fork(job):
     _forking.append(True)
     try:
         with _NoForkWarning():
-            return os.fork()
+            return _system.fork()
     finally:
         _forking.pop()
 
@@ -2554,7 +2642,7 @@ def _die_first():
     except OSError:
         return
     try:
-        os.write(score, b"1000")
+        _system.write(score, b"1000")
     except OSError:
         pass
     finally:
@@ -2567,6 +2655,7 @@ def _in_child(job, before, pipe, keep):
     gc.disable()  # a collection would run finalizers of the program
     try:
         job.watch_itself()
+        _system.write(pipe, b"+")
         _lift_memory_limit()
         _die_first()
         _close_descriptors({0, 1, 2, pipe, keep})
@@ -2575,7 +2664,7 @@ def _in_child(job, before, pipe, keep):
             status = 0
         except BaseException as error:
             said = "error " + _error_text(error)
-        os.write(pipe, said.encode("utf-8", "replace")[:4096])
+        _system.write(pipe, said.encode("utf-8", "replace")[:4096])
     finally:
         os._exit(status)
 

@@ -37,13 +37,18 @@ def main(arguments=None):
     from . import triggers
 
     try:
-        triggers.install(**options)
+        installed = triggers.install(**options)
     except (OSError, ValueError) as error:
         _fail(str(error))
-    if arguments[0] == "-m":
-        _run_module(arguments[1], arguments[1:])
-    else:
-        _run_path(arguments[0], arguments)
+    try:
+        if arguments[0] == "-m":
+            _run_module(arguments[1], arguments[1:])
+        else:
+            _run_path(arguments[0], arguments)
+    except MemoryError:
+        # before the interpreter needs some to say so
+        installed.give_back()
+        raise
 
 
 def _options(arguments):

@@ -22,7 +22,7 @@ SIGNAL = "SIGURG"
 #: Bytes that are given back when memory has run out, so that there is room to react.
 RESERVE = 4 << 20
 #: The part of a hard limit of address space that is kept for the capture: no child can lift that.
-SHARE = 8
+SHARE = 5
 #: Bytes of it at least and at most.
 LEAST_ROOM, MOST_ROOM = 48 << 20, 4 << 30
 #: A limit counts as crossed again once resident memory has fallen below this part of it.
@@ -70,8 +70,7 @@ class Triggers:
     """What `install` has installed. `last` is the path of the newest dump, or `None`."""
 
     def __init__(self, signal, on_memory_error, rss_limit, directory, values, fork, suffix, interval, trace):
-        import _thread
-
+        agent.prepare()
         self.directory = os.path.abspath(os.fspath(directory) if directory is not None else os.getcwd())
         if not os.access(self.directory, os.W_OK | os.X_OK):
             raise OSError("%s: cannot write heap dumps here" % self.directory)
@@ -82,15 +81,12 @@ class Triggers:
         self.installed = True
         self._count = 0
         #: Held while a dump is written that somebody asked for; and what has been asked for since.
-        self._busy, self._asked, self._process = _thread.allocate_lock(), [], os.getpid()
+        self._busy, self._asked, self._process = _new_lock(), [], os.getpid()
         self._signal = self._earlier = self._hooks = self._stop = None
         self._traces = False
         self._limit = None if rss_limit is None else size(rss_limit)
-        # what these import is imported now: neither when memory is short, nor while another import is interrupted
         agent._compressor("dump" + suffix)
         self._native = agent._package_native()
-        import select  # noqa: F401
-
         if signal is not None:
             self._install_signal(signal)
         if on_memory_error:
@@ -129,7 +125,7 @@ class Triggers:
             self._stop.release()
         if self._traces and agent._tracemalloc.is_tracing():
             agent._tracemalloc.stop()
-        self._give_back()
+        self.give_back()
         if self._process == os.getpid():
             while self._busy.locked() or self._asked:
                 self._serve()
@@ -138,9 +134,7 @@ class Triggers:
     # -- one dump after the other ------------------------------------------------------------------------------------
 
     def _renew(self):
-        import _thread
-
-        self._process, self._busy, self._asked = os.getpid(), _thread.allocate_lock(), []
+        self._process, self._busy, self._asked = os.getpid(), _new_lock(), []
 
     def _serve(self):
         """Begins with what has been asked for, unless it has been begun with: who has, looks again when it is done."""
@@ -261,10 +255,10 @@ class Triggers:
 
     def _memory_error(self, kind, value):
         if agent._has(agent._MRO(kind), MemoryError):
-            self._give_back()
+            self.give_back()
             self.dump("memory-error", wait=True, exception=value)
 
-    def _give_back(self):
+    def give_back(self):
         """Lets go of what is kept for a time without memory."""
         self.reserve = None
         room, self.room = self.room, None
@@ -284,24 +278,19 @@ class Triggers:
     # -- resident memory ---------------------------------------------------------------------------------------------
 
     def _install_watch(self):
-        import _thread
-
         if agent._resident() is None:
             raise OSError("the resident memory of a process cannot be read on this system")
-        self._stop = _thread.allocate_lock()
+        self._stop = _new_lock()
         self._stop.acquire()
-        # no `threading.Thread`: the program's lists of threads do not change, and nothing waits for it at the end
-        _thread.start_new_thread(self._watch, (self._stop,))
+        _start_thread(self._watch, (self._stop,))
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self):
         """A worker that was forked watches itself; the child that writes a dump does not."""
         if self.installed and not agent.is_forking():
-            import _thread
-
             self._renew()
-            self._stop = _thread.allocate_lock()
+            self._stop = _new_lock()
             self._stop.acquire()
             _start_thread(self._watch, (self._stop,))
 
@@ -316,12 +305,14 @@ class Triggers:
                 is_above = False
 
 
+def _new_lock():
+    return agent._real("_thread", "allocate_lock")()
+
+
 def _start_thread(function, arguments):
     """Starts a thread that the program's lists of threads do not have, and for whose end nothing waits; whether it could."""
-    import _thread
-
     try:
-        _thread.start_new_thread(function, arguments)
+        agent._real("_thread", "start_new_thread")(function, arguments)
     except (RuntimeError, MemoryError):
         return False
     return True

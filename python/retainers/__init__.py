@@ -10,6 +10,8 @@ Importing this package imports next to nothing; each function brings what it nee
 """
 
 __version__ = "0.1.0"
+#: Where the dumps of checks that fail are kept, and how they are called, while the plugin for pytest says so.
+_kept = None
 __all__ = ["GrowthError", "assert_no_growth", "dump", "install", "why"]
 
 
@@ -37,6 +39,7 @@ def why(obj, **options):
 def assert_no_growth(*types, **options):
     """A context manager and decorator for tests, which fails when objects are retained; see
     `retainers.growth.assert_no_growth`."""
+    __tracebackhide__ = True
     from .growth import assert_no_growth as check
 
     return check(*types, **options)

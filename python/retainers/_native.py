@@ -8,9 +8,10 @@ The core is an extension module that is linked to nothing, `native_core.so` besi
 global interpreter lock. Where there is none, or another one, `walk` is the agent's own.
 """
 
+import gc
 import sys
 
-__all__ = ["available", "load", "walk"]
+__all__ = ["available", "fork", "load", "reason", "walk"]
 
 _VALUES, _SHARED, _REPORTS_DICTS = 1, 2, 4
 _REFERS_TO_CLASS, _IS_PLAIN, _ASKS_SIZE, _IS_DESCRIPTOR = 1, 2, 4, 8
@@ -18,13 +19,20 @@ _HAS_GC = 1 << 14
 #: Types that are laid out as a class, a name, and what is to be called.
 _DESCRIPTORS = frozenset(["wrapper_descriptor", "method_descriptor", "getset_descriptor", "member_descriptor",
                           "classmethod_descriptor"])
-#: The core's `walk`, or `None` where there is none for this interpreter.
-_core = None
+#: The core's `walk`, or `None` where there is none for this interpreter, and its `fork`.
+_core = _core_fork = None
+#: Why there is no core.
+_reason = None
 
 
 def available():
     """Whether the native core runs in this interpreter."""
     return _core is not None
+
+
+def reason():
+    """Why there is no native core, in words; `None` where there is one."""
+    return None if _core is not None else _reason
 
 
 def load(path):
@@ -33,8 +41,25 @@ def load(path):
         raise ImportError("the native core does not know this interpreter: " + sys.version)
     import _imp
 
-    global _core
-    _core = _imp.create_dynamic(_Specification("native_core", path)).walk
+    global _core, _core_fork
+    loaded = _imp.create_dynamic(_Specification("native_core", path))
+    _core, _core_fork = loaded.walk, getattr(loaded, "fork", None)
+
+
+def fork(marker):
+    """Forks without the program's at-fork hooks, one of which `marker` is: `os.fork`, and what it returns.
+
+    The import lock is held meanwhile, as the interpreter expects it of a fork; a child has it no longer."""
+    import _imp
+
+    _imp.acquire_lock()
+    child = -1
+    try:
+        child = _core_fork(marker, gc.get_referrers, gc.unfreeze)
+    finally:
+        if child:
+            _imp.release_lock()
+    return child
 
 
 def walk(capture, describer, write):
@@ -87,6 +112,8 @@ class _Python:
         size = self.sizes.get(id(cls))
         if size is not None:
             return prefix, size, 0
+        if sizeof is not self.agent["_getsizeof"]:
+            return prefix, -1, 0  # what the core asks would say something else
         is_plain = is_leaf and handler is self.agent["_nothing"]
         size_of, is_fixed = self._size_of(cls)
         if is_leaf and not is_plain or size_of is None or is_plain and not is_fixed:
@@ -212,6 +239,8 @@ def _interpreter_is_known():
 # looked for before any dump, so that what an import leaves behind is not taken for the program's
 if _interpreter_is_known():
     try:
-        from .native_core import walk as _core
-    except ImportError:  # not built for this platform, or this file was copied alone
-        pass
+        from .native_core import fork as _core_fork, walk as _core
+    except ImportError as error:  # not built for this platform, or this file was copied alone
+        _reason = str(error)
+else:
+    _reason = "the native core does not know this interpreter: " + sys.version

@@ -14,13 +14,15 @@ The format is that of `docs/heap-dump-format.md`. How it works, from `dump` down
 4. `Describer`: what one object refers to, and by which names.
 
 No code of the program is run: no property, no `__getattr__`, `__eq__`, `__hash__`, `__repr__`, no `isinstance`. Objects are
-asked through the slots of built-in types only, and compared by identity.
+asked through the slots of built-in types only, and compared by identity. The fork is that of the native core, which runs no
+hooks; `os.fork`, where there is no core, runs those of `os.register_at_fork`.
 """
 
 import gc
 import os
 import sys
 import time
+from stat import S_ISFIFO, S_ISREG
 
 try:
     # `python -X tracemalloc` traces without it, so that it may not be loaded; in the child it would be too late
@@ -42,9 +44,19 @@ KEY_LIMIT = 80
 IMMORTAL = 1 << 28
 #: Signals that a fault of the code raises: SIGILL, SIGTRAP, SIGABRT, SIGBUS (7 or 10), SIGFPE, SIGSEGV.
 _FAULTS = (4, 5, 6, 7, 8, 10, 11)
+#: Seconds after which a child that has written nothing more ends itself: it hangs.
+STALLED = 300
+#: Seconds that a child is given beyond the `timeout` that its parent waits for.
+GRACE = 5
+#: Calls that a capture may need: where the program has gone deeper than that leaves room for, the limit is raised meanwhile.
+DEPTH = 300
+#: Numbers of errors, the same on every Unix: nobody has the other end, a file of that name is there.
+ENXIO, EEXIST = 6, 17
 #: Names of keys that are remembered at most, so that a capture's own memory stays bounded.
 CACHE_LIMIT = 1 << 17
 
+#: The system's calls: those in `os` may be another's, such as `gevent`'s, which wait for more than they say.
+_system = sys.modules.get("posix", os)
 _get_referents = gc.get_referents
 _getsizeof = sys.getsizeof
 _getrefcount = sys.getrefcount
@@ -257,6 +269,35 @@ def _loaded(module, name):
     return _MODULE_DICT(module).get(name)
 
 
+#: What `_real` has found, since asking may import, which a thread beside `gevent` must not.
+_reals = {}
+
+
+def _real(module, name):
+    """A function of the interpreter's own; where `gevent` or `eventlet` has put another into its place, the one before: what
+    waits for a child is a thread or nothing."""
+    found = _reals.get(name)
+    if found is None:
+        found = _loaded(module, name)
+        if type(found) is not type(len):
+            gevent, eventlet = _loaded("gevent.monkey", "get_original"), _loaded("eventlet.patcher", "original")
+            if gevent is not None:
+                found = gevent(module, name)
+            elif eventlet is not None:
+                found = _MODULE_DICT(eventlet(module)).get(name, found)
+        _reals[name] = found
+    return found
+
+
+def prepare():
+    """Imports and finds now what a capture needs later: then memory may be short, or the import of another be interrupted."""
+    import select  # noqa: F401
+
+    for module, name in (("_thread", "allocate_lock"), ("_thread", "start_new_thread"), ("_thread", "get_ident"),
+                         ("select", "poll")):
+        _real(module, name)
+
+
 class Expected:
     """What an object is expected to refer to: the names for its references, found by identity.
 
@@ -316,7 +357,7 @@ class Describer:
         self.values = capture.values
         self.forked = capture.forked
         self.objects = capture.objects
-        self.tracked = capture.seen
+        self.is_older = capture.is_older
         self.thread_dicts = capture.thread_dicts
         self.module_names = capture.module_names
         self.held = capture.held
@@ -390,6 +431,9 @@ class Describer:
             return name, exact[0], exact[1], _getsizeof
         mro = _MRO(cls)
         sizeof = _safe_sizeof(mro)
+        array = _loaded("numpy", "ndarray")
+        if array is not None and _has(mro, array):
+            sizeof = _size_without_buffer(array, sizeof)
         if not _FLAGS(cls) & _HAS_GC and not self._holds_untracked(cls, mro):
             return name, _nothing, True, sizeof
         if self._is_plain(mro):
@@ -846,7 +890,7 @@ class Describer:
         if type(namespace) is not dict:
             return [*namespace.items()]
         found = [*namespace.items()]
-        if id(namespace) in self.tracked or any(referent is namespace for referent in referents):
+        if self.is_older(namespace) or any(referent is namespace for referent in referents):
             if expected is not None:
                 expected.certain(namespace, '"f_locals"')
         else:
@@ -1063,14 +1107,29 @@ def _place(frame):
     return "%s:%d" % (frame.f_code.co_filename, frame.f_lineno or 0)
 
 
-def _array_tail(array):
+def _buffer_of(array):
+    """A function that tells the bytes of the buffer which an array owns; none of a view, and of memory that C code lent."""
     namespace = _TYPE_DICT(array)
-    get_bytes, get_base = namespace["nbytes"].__get__, namespace["base"].__get__
+    get_bytes, get_flags = namespace["nbytes"].__get__, namespace["flags"].__get__
+    return lambda obj: get_bytes(obj) if get_flags(obj).owndata else 0
+
+
+def _array_tail(array):
+    buffer = _buffer_of(array)
 
     def tail(obj):
-        return "" if get_base(obj) is not None else ',"external":%d' % get_bytes(obj)
+        size = buffer(obj)
+        return ',"external":%d' % size if size else ""
 
     return tail
+
+
+def _size_without_buffer(array, sizeof):
+    """The size of an array without its buffer, which is told apart: `__sizeof__` of numpy's own counts it."""
+    if sizeof is not _getsizeof:
+        return sizeof
+    buffer = _buffer_of(array)
+    return lambda obj: sizeof(obj) - buffer(obj)
 
 
 def _object_columns(array, obj, dtype):
@@ -1091,12 +1150,14 @@ def _object_columns(array, obj, dtype):
 class Before:
     """What only the live process can tell, noted before it forks; its containers are the capture's own."""
 
-    __slots__ = ("frames", "exceptions", "thread_dicts", "threads", "context", "rss", "memory", "time", "pid", "caller", "active",
-                 "policy")
+    __slots__ = ("frames", "exceptions", "thread_dicts", "kept", "threads", "context", "rss", "memory", "time", "pid", "caller",
+                 "active", "policy", "alarm")
 
     def __init__(self, job):
         self.caller = job.caller
         self.memory = ""
+        #: The program's handler of SIGALRM, where the child has taken its place.
+        self.alarm = None
         self.time = time.gmtime()
         self.pid = os.getpid()
         self.rss = _resident()
@@ -1104,8 +1165,8 @@ class Before:
         self.exceptions = _handled_exceptions()
         if job.exception is not None:
             self.exceptions.append((_get_ident(), job.exception))
-        # a fork takes the other threads away, and with them what they stored in `threading.local`
-        self.thread_dicts = _thread_dicts() if len(self.frames) > 1 else []
+        # a fork takes the other threads away, and with them what they alone hold: in `threading.local`, in their contexts
+        self.thread_dicts, self.kept = _held_by_threads() if len(self.frames) > 1 else ([], [])
         active = _loaded("threading", "_active")
         self.active = list(active.items()) if type(active) is dict else []
         policy = _loaded("asyncio.events", "_event_loop_policy")
@@ -1115,15 +1176,15 @@ class Before:
 
     def containers(self):
         """Addresses of the collector-tracked objects that this has made."""
-        made = [self.frames, self.exceptions, self.thread_dicts, self.threads, self.context, self.active, self.policy]
+        made = [self.frames, self.exceptions, self.thread_dicts, self.kept, self.threads, self.context, self.active, self.policy]
         made += self.frames + self.exceptions + self.thread_dicts + self.context + self.active
         made += [dicts for _, dicts in self.thread_dicts]
         return {id(container) for container in made}
 
-
     def clear(self):
         """Lets go of everything, so that no frame is kept alive from here."""
-        for container in (self.frames, self.exceptions, self.thread_dicts, self.threads, self.context, self.active, self.policy):
+        for container in (self.frames, self.exceptions, self.thread_dicts, self.kept, self.threads, self.context, self.active,
+                          self.policy):
             container.clear()
 
 
@@ -1229,27 +1290,30 @@ def _handled_exceptions():
 
 
 def _get_ident():
-    return sys.modules["_thread"].get_ident()
+    return _real("_thread", "get_ident")()
 
 
-def _thread_dicts():
-    """`(local, [dictionary of each thread])` of each `threading.local`."""
-    local = _loaded("_thread", "_local")
-    if local is None:
-        return []
-    found, known = [], {}
+def _held_by_threads():
+    """`(local, [dictionary of each thread])` of each `threading.local`, and the contexts and exceptions of the process: what
+    was a thread's alone would go with it, and its finalizers would run."""
+    local, context = _loaded("_thread", "_local"), _loaded("_contextvars", "Context")
+    found, kept, known = [], [], {}
     for obj in gc.get_objects():
         cls = type(obj)
-        is_local = known.get(id(cls))
-        if is_local is None:
-            is_local = known[id(cls)] = _has(_MRO(cls), local)
-        if is_local:
+        kind = known.get(id(cls))
+        if kind is None:
+            mro = _MRO(cls)
+            is_kept = _has(mro, BaseException) or context is not None and cls is context
+            kind = known[id(cls)] = 2 if is_kept else int(local is not None and _has(mro, local))
+        if kind == 2:
+            kept.append(obj)
+        elif kind:
             dicts = []
             for table in _get_referents(obj):
                 if type(table) is dict:
                     dicts += [value for value in table.values() if type(value) is dict]
             found.append((obj, dicts))
-    return found
+    return found, kept
 
 
 def _thread_names():
@@ -1282,7 +1346,7 @@ class Capture:
     reference count less one, and less what the loop itself holds, is that of the program.
     """
 
-    def __init__(self, objects, before, values, forked, hooks=()):
+    def __init__(self, objects, before, values, forked, hooks=(), is_lean=False):
         own_containers = before.containers()
         self.values = values
         self.forked = forked
@@ -1301,27 +1365,51 @@ class Capture:
             blocked |= {id(obj) for obj in objects if id(type(obj)) in blocked}
         blocked |= own_containers
         own |= blocked
+        blocked |= _hook_markers()
         self.blocked = blocked
-        self.objects = [obj for obj in objects if id(obj) not in own
-                        and not (type(obj) is _METHOD and id(_METHOD_SELF(obj)) in blocked)]
-        self.seen = set(map(id, self.objects))
+        #: Addresses of the objects that are listed; `None` where the walk is another's, which has a denser set of its own: here
+        #: `apart` then tells what the collector tracks but the list has not, and `added` what has been put into it.
+        self.seen, self.apart, self.added = None, own, set()
+        if is_lean:
+            self.objects = _take_out(objects, own, blocked)
+        else:
+            self.objects = [obj for obj in objects if id(obj) not in own
+                            and not (type(obj) is _METHOD and id(_METHOD_SELF(obj)) in blocked)]
+            self.list_seen()
         self._threads(before)
         self._modules()
         self._frames(before)
         self._exceptions(before)
         self._thread_locals(before)
         self._context(before)
-        self._hooks(hooks)
+        self._hooks(hooks, before)
         self._exit_callbacks()
         self._tasks()
         self._not_seen(before)
 
     def add(self, obj):
         """Has an object walked; its address."""
-        if id(obj) not in self.seen:
-            self.seen.add(id(obj))
+        if not self.is_listed(obj):
+            (self.added if self.seen is None else self.seen).add(id(obj))
             self.objects.append(obj)
         return id(obj)
+
+    def is_listed(self, obj):
+        if self.seen is not None:
+            return id(obj) in self.seen
+        return id(obj) in self.added or gc.is_tracked(obj) and id(obj) not in self.apart
+
+    def is_older(self, obj):
+        """Whether a container was there before the capture began."""
+        if self.seen is not None:
+            return id(obj) in self.seen
+        # what was there before is frozen
+        return not any(new is obj for new in gc.get_objects())
+
+    def list_seen(self):
+        """Notes the address of each object, for a walk that does not do so itself."""
+        if self.seen is None:
+            self.seen = set(map(id, self.objects))
 
     def root(self, kind, name, obj, thread=None):
         if id(obj) not in self.blocked:
@@ -1384,7 +1472,7 @@ class Capture:
         for local, dicts in before.thread_dicts:
             places = []
             for namespace in dicts:
-                if id(namespace) in self.seen:
+                if self.is_listed(namespace):
                     # tracked already: its place is looked up once, which is rare enough
                     places.append(next(place for place, obj in enumerate(self.objects) if obj is namespace))
                 else:
@@ -1398,7 +1486,7 @@ class Capture:
             self.root("context", name, value)
         del before.context[:]
 
-    def _hooks(self, hooks):
+    def _hooks(self, hooks, before):
         getsignal, names = _loaded("_signal", "getsignal"), {}
         if getsignal is not None:
             for name, number in list(_MODULE_DICT(sys.modules["_signal"]).items()):
@@ -1409,6 +1497,8 @@ class Capture:
                     handler = getsignal(number)
                 except (ValueError, OSError):
                     continue
+                if name == "SIGALRM" and before.alarm is not None:
+                    handler = before.alarm  # the clock of this child took its place
                 if handler is not None and type(handler) is not int and type(type(handler)) is type and not _is_enum(handler):
                     self.root("signal", name, handler)
         for name, found in hooks:
@@ -1568,6 +1658,19 @@ def _parts_of_code(code):
     return [_TYPE_DICT(_CODE)[part].__get__(code) for part in _UNTRACKED["code"] if type(_TYPE_DICT(_CODE).get(part)) is _MEMBER]
 
 
+def _take_out(objects, own, blocked):
+    """The list without what is the capture's own, in its place: a process that has no memory left has none for another."""
+    for place in [place for place, obj in enumerate(objects) if id(obj) in own
+                  or type(obj) is _METHOD and id(_METHOD_SELF(obj)) in blocked][::-1]:
+        last = objects.pop()
+        if place < len(objects):
+            own.add(id(objects[place]))
+            objects[place] = last
+        else:
+            own.add(id(last))
+    return objects
+
+
 def _own_objects(held, apart):
     """Addresses of what belongs to this package and its running functions alone, and of those that no reference may lead to.
 
@@ -1620,6 +1723,7 @@ def walk(capture, describer, write):
 
     `write` takes text. The list grows by what is found and keeps all of it alive, so that no address is given twice."""
     counts = [0, 0, 0]
+    capture.list_seen()
     traced = _tracer(capture)
     later = [] if not capture.values else None
     _walk_some(capture.objects, 0, capture, describer, write, traced, later, counts)
@@ -1845,7 +1949,13 @@ def _zstd_of_pyzstd():
 def capture(write, before, values, forked, core=None, hooks=()):
     """Writes the whole dump through `write`; `(objects, references, roots)` as counts."""
     objects = gc.get_objects()
-    capture = Capture(objects, before, values, forked, hooks)
+    # whatever becomes of this, the child ends with them: what only a thread of its parent held would be finalized here
+    before.kept[:] = [objects]
+    is_lean = forked and core is not None and core is not walk
+    if is_lean:
+        gc.freeze()  # so that what is made from here on can be told
+    capture = Capture(objects, before, values, forked, hooks, is_lean)
+    before.kept[:] = [capture.objects]
     del objects
     write(_header(before, values))
     describer = Describer(capture)
@@ -1853,6 +1963,8 @@ def capture(write, before, values, forked, core=None, hooks=()):
         counts = (core or walk)(capture, describer, write)
     finally:
         describer.__dict__.clear()  # its cycles would stay in the heap as garbage
+        if not forked:
+            before.kept.clear()
     for kind, name, thread, address in capture.roots:
         write('{"root":%s,"object":%d%s%s}\n' % (
             quote(kind), address, "" if name is None else ',"name":%s' % quote(name),
@@ -1884,12 +1996,14 @@ def dump(target, *, values=True, fork=None, wait=True, timeout=None, core=None, 
     """Writes a heap dump of this process.
 
     `target` is a path, or a file that is open for writing bytes. A path that ends in `.gz` or `.zst` is compressed where the
-    Python has a compressor; it appears under its name only when it is whole.
+    Python has a compressor; it appears under its name only when it is whole. A symbolic link is followed; a device or a pipe
+    is written to as it is.
 
     `values=False` writes no data of the program: no text, no number, no key of a dictionary, no command line.
     `fork` says who writes: a forked child while the program goes on (the default on Linux), or this process itself, which
     then stands still. `wait=False` returns a `Running` at once (paths and a fork only). `timeout` in seconds ends a child
-    that takes longer. `core` is the walk of a native core, or `False` for none; without it, the one that the package has.
+    that takes longer; one that writes nothing for `STALLED` seconds ends itself. `core` is `True` for the native core that
+    the package has, `False` for none, or the walk of another; without it, the package's where there is one.
     Where a forked child crashes in a core, the dump is written again without it, with a `RuntimeWarning`.
     `caller` is the kind of root that the calling frame is written as, and `exception` one that nobody handles any more but
     whose traceback is of interest.
@@ -1899,26 +2013,38 @@ def dump(target, *, values=True, fork=None, wait=True, timeout=None, core=None, 
     """
     if fork is None:
         fork = sys.platform.startswith("linux") and hasattr(os, "fork")
-    core = _package_core() if core is None else core or None
-    if hasattr(target, "write"):
-        if not wait:
-            raise ValueError("`wait=False` needs a path")
-        return _dump_to_file(target, _Job(None, values, fork, None, core, caller, exception), timeout)
-    path = os.fspath(target)
-    path = os.fsdecode(path) if type(path) is bytes else path
-    job = _Job(path, values, fork, _compressor(path), core, caller, exception)
+    room = _Room()
+    try:
+        native = None if core is False else _package_native()
+        job = _Job(None, values, fork, None, _walk_of(core, native), caller, exception)
+        job.fork = native.fork if native is not None and native._core_fork is not None else None
+        if hasattr(target, "write"):
+            if not wait:
+                raise ValueError("`wait=False` needs a path")
+            return _dump_to_file(target, job, timeout)
+        job.path = os.fspath(target)
+        if type(job.path) is bytes:
+            job.path = os.fsdecode(job.path)
+        return _dump_to_path(job, wait, timeout)
+    finally:
+        room.leave()
+
+
+def _dump_to_path(job, wait, timeout):
+    path = job.path
+    job.compressor = _compressor(path)
     job.open()
     start = time.monotonic()
-    if not fork:
+    if not job.forked:
         try:
-            counts = job(Before(job))
+            counts = job.run()
         except OSError as error:
             raise CaptureError("%s: %s" % (path, error)) from error
         seconds = time.monotonic() - start
         return Dump(path, counts, seconds, seconds)
     running = Running(path, job.partial, start)
     try:
-        running.start(job, job.descriptor)
+        running.start(job, job.descriptor, timeout if not wait or timeout is None else timeout + GRACE)
     finally:
         os.close(job.descriptor)
     if not wait:
@@ -1926,25 +2052,105 @@ def dump(target, *, values=True, fork=None, wait=True, timeout=None, core=None, 
     try:
         return running.result(timeout)
     except CaptureError as error:
-        if core is None or not running.has_crashed():
+        if job.core is None or not running.has_crashed():
             raise
         import warnings
-        warnings.warn("%s; it is written again without the native core" % error, RuntimeWarning, stacklevel=2)
-    return dump(path, values=values, fork=True, timeout=timeout, core=False, caller=caller, exception=exception)
+        warnings.warn("%s; it is written again without the native core" % error, RuntimeWarning, stacklevel=3)
+    return dump(path, values=job.values, fork=True, timeout=timeout, core=False, caller=job.caller, exception=job.exception)
+
+
+def _package_native():
+    """The package's native core, as the module that calls it; `None` where there is none, or where this file stands alone."""
+    package = __name__.rpartition(".")[0]
+    if not package:
+        return None
+    try:
+        # not from `sys.modules`: another thread may be importing it at this moment
+        from . import _native as native
+    except ImportError:
+        return None
+    available = getattr(native, "available", None)
+    return native if available is not None and available() else None
 
 
 def _package_core():
-    """The walk of the package's native core; `None` where there is none, or where this file stands alone."""
-    package = __name__.rpartition(".")[0]
-    native = sys.modules.get(package + "._native") if package else None
-    if native is None and package:
-        try:
-            from . import _native as native
-        except ImportError:
-            return None
-    return native.walk if native is not None and native.available() else None
+    """The walk of the package's native core; `None` where there is none."""
+    native = _package_native()
+    return None if native is None else native.walk
 
 
+def _walk_of(core, native):
+    """The walk to use for the `core` that was asked for; `None` for the one in this file."""
+    if core is None:
+        return None if native is None else native.walk
+    if core is True:
+        if _tracemalloc is not None and _tracemalloc.is_tracing():
+            raise CaptureError("core=True: while `tracemalloc` is tracing, Python walks the heap, since the native core does not "
+                               "tell allocation sites")
+        if native is None:
+            raise CaptureError("core=True: there is no native core: %s" % _why_no_core())
+        return native.walk
+    if core is False:
+        return None
+    if not callable(core):
+        raise TypeError("`core` is True, False, None or the walk of a core, not %s" % type_name(type(core)))
+    return core
+
+
+def _why_no_core():
+    if not __name__.rpartition(".")[0]:
+        return "this file stands alone, and the core is a part of the package"
+    try:
+        from . import _native as native
+    except ImportError as error:
+        return _error_text(error)
+    return native.reason()
+
+
+class _Room:
+    """Room for the calls of a capture where the program has nearly used up the depth that it may go to.
+
+    Raised by how deep the frames are: to try, by calling, would end the process in CPython 3.8 where a `RecursionError` is
+    being handled. Code that is not Python's counts too there, hence twice the frames."""
+
+    __slots__ = ("raised",)
+
+    def __init__(self):
+        self.raised = None
+        frame, depth = sys._getframe(), 0
+        while frame is not None:
+            frame, depth = frame.f_back, depth + 1
+        limit = sys.getrecursionlimit()
+        if 2 * depth + DEPTH > limit and not _rooms:
+            _rooms.append(limit)
+            self.raised = limit + 2 * DEPTH
+            sys.setrecursionlimit(self.raised)
+
+    def leave(self):
+        if self.raised is None:
+            return
+        limit = _rooms[0]
+        if sys.getrecursionlimit() == self.raised:
+            try:
+                sys.setrecursionlimit(limit)
+            except RecursionError:
+                # early versions refuse this so near to the limit, but not from a thread that has gone less deep
+                done = _real("_thread", "allocate_lock")()
+                done.acquire()
+                _real("_thread", "start_new_thread")(_limit_depth, (limit, done))
+                done.acquire()
+        del _rooms[:]
+
+
+def _limit_depth(limit, done):
+    try:
+        sys.setrecursionlimit(limit)
+    finally:
+        done.release()
+
+
+#: The limit of the depth before it was raised, while it is.
+_rooms = []
 _numbers = [0]
 
 
@@ -1954,49 +2160,147 @@ def _next_number():
 
 
 class _Job:
-    """The writing of one dump: into a file beside `path` that gets its name when it is whole, or into a descriptor.
+    """The writing of one dump: into a file that gets its name when it is whole, or into a descriptor.
 
     A class, since the variables of closures would be found in the heap."""
 
-    __slots__ = ("path", "partial", "descriptor", "values", "forked", "compressor", "core", "caller", "exception")
+    __slots__ = ("path", "target", "partial", "descriptor", "values", "forked", "compressor", "core", "fork", "caller", "exception",
+                 "deadline", "alarm", "handler")
 
     def __init__(self, path, values, forked, compressor, core, caller, exception):
         self.path, self.values, self.forked = path, values, forked
         self.compressor, self.core = compressor, core
         self.caller, self.exception = caller, exception
-        self.partial = self.descriptor = None
+        self.target = self.partial = self.descriptor = self.fork = self.deadline = None
+        #: What starts the clock that ends a child which hangs, and the program's handler of that clock's signal.
+        self.alarm = self.handler = None
 
     def open(self):
-        """Opens the file beside; in the calling process, so that a directory that is not there is told by name."""
-        self.partial = "%s.%d-%d.partial" % (self.path, os.getpid(), _next_number())
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        self.descriptor = os.open(self.partial, flags, 0o600)
+        """Opens what is written to; in the calling process, so that what cannot be written is told by name.
+
+        A new file has no name until it is whole, or one beside where the system has no files without. What is not a file, and
+        what a descriptor stands for, is written through; a symbolic link goes on leading where it leads."""
+        flags = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            mode = os.stat(self.path).st_mode
+        except FileNotFoundError:
+            mode = None
+        if mode is not None and not S_ISREG(mode) or _is_descriptor(self.path):
+            self._open_through(flags, mode)
+            return
+        self.target = os.path.realpath(self.path)
+        if hasattr(os, "O_TMPFILE"):
+            try:
+                self.descriptor = os.open(os.path.dirname(self.target), flags | os.O_TMPFILE, 0o600)
+                os.stat(self._by_descriptor())
+                return
+            except OSError:  # of this file system, or of this process without `/proc`
+                if self.descriptor is not None:
+                    os.close(self.descriptor)
+        self.partial = self._beside()
+        try:
+            self.descriptor = os.open(self.partial, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.path) from None
+
+    def _open_through(self, flags, mode):
+        is_pipe = mode is not None and S_ISFIFO(mode)
+        try:
+            # a pipe that nobody reads is an error now, rather than a wait for ever
+            self.descriptor = os.open(self.path, flags | os.O_APPEND | (os.O_NONBLOCK if is_pipe else 0))
+        except OSError as error:
+            if is_pipe and error.errno == ENXIO:
+                raise OSError(ENXIO, "nobody reads this pipe", self.path) from None
+            raise
+        if is_pipe:
+            os.set_blocking(self.descriptor, True)
+
+    def _by_descriptor(self):
+        return "/proc/self/fd/%d" % self.descriptor
+
+    def _beside(self):
+        return "%s.%d-%d.partial" % (self.target, os.getpid(), _next_number())
+
+    def run(self):
+        """Writes the dump in this process."""
+        collection = _NoCollection()
+        try:
+            return self(Before(self))
+        finally:
+            collection.leave()
 
     def __call__(self, before):
         """Writes the dump; `(objects, references, roots, bytes)`. Removes the file when that fails."""
         try:
             try:
                 counts = _write_all(self, self, before)
+                if self.target is not None and self.partial is None:
+                    self._give_name()
             finally:
                 if not self.forked:
                     os.close(self.descriptor)
-            if self.path is not None:
-                os.replace(self.partial, self.path)
+            if self.partial is not None:
+                os.replace(self.partial, self.target)
             return counts
         except BaseException:
             if self.partial is not None:
                 _remove(self.partial)
             raise
 
+    def _give_name(self):
+        """Gives the file that has no name its own, or one beside where that is taken."""
+        for name in (self.target, self._beside()):
+            try:
+                # with a directory's descriptor, which an absolute path does without, links are followed
+                os.link(self._by_descriptor(), name, src_dir_fd=self.descriptor, follow_symlinks=True)
+            except FileExistsError:
+                continue
+            self.partial = None if name is self.target else name
+            return
+        raise OSError(EEXIST, "a file of that name is there already", self.target)
+
     def write(self, data):
         data = memoryview(data)
         while data:
-            data = data[os.write(self.descriptor, data):]
+            if self.alarm is not None:
+                self.alarm(self._patience())
+            data = data[_system.write(self.descriptor, data):]
+
+    def _patience(self):
+        """Seconds until this child ends itself."""
+        if self.deadline is None:
+            return STALLED
+        return max(1, min(STALLED, int(self.deadline - time.monotonic() + 1)))
+
+    def watch_itself(self):
+        """Has the system end this child where it writes nothing for long: whatever it hangs in, nobody has to look."""
+        signal, alarm = _loaded("_signal", "signal"), _loaded("_signal", "alarm")
+        if signal is None or alarm is None:
+            return
+        number = _loaded("_signal", "SIGALRM")
+        handler = signal(number, _loaded("_signal", "SIG_DFL"))
+        self.handler = handler if callable(handler) else None
+        self.alarm = alarm
+        alarm(self._patience())
+        _loaded("_signal", "pthread_sigmask")(_loaded("_signal", "SIG_UNBLOCK"), [number])
+
+
+def _is_descriptor(path):
+    """Whether a path leads to a descriptor of a process, such as `/dev/stdout` and `/proc/self/fd/3`."""
+    for _ in range(40):
+        parent = os.path.realpath(os.path.dirname(path) or ".")
+        if not os.path.islink(path):
+            return False
+        if parent.startswith("/proc/") and parent.endswith("/fd"):
+            return True
+        path = os.path.join(parent, os.readlink(path))
+    return False
 
 
 def _write_all(job, file, before):
     with _Quiet(job.forked) as quiet:
         before.memory = _memory(job.forked)
+        before.alarm, job.handler = job.handler, None
         writer = Writer(file, job.compressor)
         counts = capture(writer, before, job.values, job.forked, job.core, quiet.hooks())
     writer.close()
@@ -2042,20 +2346,38 @@ class _Quiet:
             gc.enable()
 
 
+class _NoCollection:
+    """No garbage collection in this process for a moment: it would run finalizers of the program in the midst of a capture."""
+
+    __slots__ = ("collects",)
+
+    def __init__(self):
+        self.collects = gc.isenabled()
+        gc.disable()
+
+    def leave(self):
+        if self.collects:
+            gc.enable()
+
+
 def _dump_to_file(file, job, timeout):
     """Writes the dump into an open file; of a forked child, through a pipe."""
     name = file.name if type(file).__module__ == "_io" and hasattr(file, "name") else None
     job.compressor = _compressor(name) if type(name) is str else None
     start = time.monotonic()
     if not job.forked:
-        counts = _write_all(job, file, Before(job))
+        collection = _NoCollection()
+        try:
+            counts = _write_all(job, file, Before(job))
+        finally:
+            collection.leave()
         seconds = time.monotonic() - start
         return Dump(None, counts, seconds, seconds)
     reading, writing = os.pipe()
     running = Running(None, None, start)
     job.descriptor = writing
     try:
-        running.start(job, writing)
+        running.start(job, writing, None if timeout is None else timeout + GRACE)
     except BaseException:
         os.close(reading)
         raise
@@ -2067,10 +2389,13 @@ def _dump_to_file(file, job, timeout):
             if not _readable(reading, deadline):
                 running.kill()
                 break
-            data = os.read(reading, 1 << 16)
+            data = _system.read(reading, 1 << 16)
             if not data:
                 break
             file.write(data)
+    except BaseException:
+        running.kill()
+        raise
     finally:
         os.close(reading)
     return running.result(None if deadline is None else max(0, deadline - time.monotonic()))
@@ -2080,38 +2405,41 @@ def _readable(descriptor, deadline):
     """Waits until a pipe has something to read or is closed; false when the deadline passes first."""
     if deadline is None:
         return True
-    import select
+    import select  # noqa: F401
 
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN | select.POLLHUP)
+    poll = _real("select", "poll")()
+    poll.register(descriptor, 0x1 | 0x10)  # POLLIN, POLLHUP
     return bool(poll.poll(max(0, (deadline - time.monotonic()) * 1e3)))
 
 
 class Running:
-    """A child that is writing a dump. `result()` waits for it; `poll()` says whether it is done."""
+    """A child that is writing a dump. `result()` waits for it; `poll()` says whether it is done. Several threads may ask."""
 
-    __slots__ = ("path", "partial", "started", "pause", "pid", "pipe", "said", "status")
+    __slots__ = ("path", "partial", "started", "pause", "pid", "pipe", "said", "status", "parent", "lock", "timeout")
 
     def __init__(self, path, partial, started):
         self.path, self.partial, self.started = path, partial, started
-        self.pid = self.pipe = self.pause = self.status = None
+        self.pid = self.pipe = self.pause = self.status = self.timeout = None
         self.said = b""
+        self.parent = os.getpid()
+        #: Held by who waits for the child: it can be waited for once, and its pipe be read by one.
+        self.lock = _real("_thread", "allocate_lock")()
 
-    def start(self, job, keep):
+    def start(self, job, keep, timeout=None):
         """Forks; the child does the job, tells its counts or its error through a pipe, and exits without any of the
-        program's own exit handlers. `keep` is the one descriptor that it needs besides."""
+        program's own exit handlers. `keep` is the one descriptor that it needs besides; after `timeout` seconds it ends
+        itself."""
         reading, writing = os.pipe()
         _collect_ended()
+        if timeout is not None:
+            job.deadline = time.monotonic() + timeout
+            self.timeout = timeout
         masked = _mask_signals()
+        collection = _NoCollection()
         try:
             start = time.monotonic()
             before = Before(job)
-            _forking.append(True)
-            try:
-                with _NoForkWarning():
-                    pid = os.fork()
-            finally:
-                _forking.pop()
+            pid = _fork(job)
             if pid == 0:
                 _in_child(job, before, writing, keep)
             self.pause = time.monotonic() - start
@@ -2121,6 +2449,7 @@ class Running:
             _remove(self.partial) if self.partial else None
             raise
         finally:
+            collection.leave()
             _unmask_signals(masked)
             os.close(writing)
         self.pid, self.pipe = pid, reading
@@ -2128,29 +2457,38 @@ class Running:
 
     def poll(self):
         """Whether the child has ended."""
-        if self.status is None:
+        # who holds the lock is waiting for the child, and does what is to be done
+        if self.status is None and self.parent == os.getpid() and self.lock.acquire(False):
             try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else's `wait` was faster
-                pid, status = self.pid, -1
-            if pid:
-                self._ended(status)
+                if self.status is None:
+                    try:
+                        pid, status = _system.waitpid(self.pid, os.WNOHANG)
+                    except ChildProcessError:  # somebody else's `wait` was faster
+                        pid, status = self.pid, -1
+                    if pid:
+                        self._ended(status)
+                    elif not self.said and time.monotonic() > self.started + STALLED and not _readable(self.pipe, 0):
+                        self._signal_end()  # it never began, so that nothing else ends it
+            finally:
+                self.lock.release()
         return self.status is not None
 
     def result(self, timeout=None):
         """The `Dump`, when it is written. Raises `CaptureError` when the child failed, was killed, or took longer than
         `timeout` seconds; it is ended then, and nothing is left under the dump's name."""
-        if self.status is None:
-            deadline = None if timeout is None else time.monotonic() + timeout
-            if not _readable(self.pipe, deadline):
-                self.kill()
-                raise CaptureError("%s: not written within %g s" % (self.path or "dump", timeout))
-            self._listen()
-            try:
-                status = os.waitpid(self.pid, 0)[1]
-            except ChildProcessError:
-                status = -1
-            self._ended(status)
+        if self.parent != os.getpid():
+            raise CaptureError("%s: it is written for process %d, which forked this one" % (self.path or "dump", self.parent))
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self.lock.acquire(True, -1 if timeout is None else timeout):
+            self._signal_end()
+            raise self._is_late(timeout)
+        try:
+            if self.status is None:
+                self._hear_from(deadline, timeout)
+                self._listen()
+                self._wait()
+        finally:
+            self.lock.release()
         return self._outcome()
 
     def has_crashed(self):
@@ -2160,16 +2498,53 @@ class Running:
 
     def kill(self):
         """Ends the child, and removes what it has written."""
-        if self.status is None:
+        if self.status is None and self.parent == os.getpid():
+            self._signal_end()
+            if self.lock.acquire(False):
+                try:
+                    if self.status is None:
+                        self._wait()
+                finally:
+                    self.lock.release()
+
+    def _hear_from(self, deadline, timeout):
+        """Waits for the child's first byte, by which its clock runs, and until the deadline, if there is one, for the rest."""
+        begun = self.started + STALLED
+        if not self.said and not _readable(self.pipe, begun if deadline is None else min(begun, deadline)):
+            self._signal_end()
+            self._wait()
+            if deadline is None or begun < deadline:
+                raise self._never_began()
+            raise self._is_late(timeout)
+        self.said = self.said or _system.read(self.pipe, 1)
+        if not _readable(self.pipe, deadline):
+            self._signal_end()
+            self._wait()
+            raise self._is_late(timeout)
+
+    def _never_began(self):
+        return CaptureError("%s: the capturing process hung: it did not begin within %d s (a hook of `os.register_at_fork`?)" % (
+            self.path or "dump", STALLED))
+
+    def _is_late(self, timeout):
+        return CaptureError("%s: not written within %g s" % (self.path or "dump", timeout))
+
+    def _signal_end(self):
+        try:
             os.kill(self.pid, 9)
-            try:
-                self._ended(os.waitpid(self.pid, 0)[1])
-            except ChildProcessError:
-                self._ended(-1)
+        except ProcessLookupError:
+            pass
+
+    def _wait(self):
+        try:
+            status = _system.waitpid(self.pid, 0)[1]
+        except ChildProcessError:
+            status = -1
+        self._ended(status)
 
     def _listen(self):
         while self.pipe is not None:
-            data = os.read(self.pipe, 1 << 16)
+            data = _system.read(self.pipe, 1 << 16)
             if not data:
                 os.close(self.pipe)
                 self.pipe = None
@@ -2178,13 +2553,15 @@ class Running:
     def _ended(self, status):
         self.status = status
         self._listen()
-        if self in _running:
+        try:
             _running.remove(self)
-        if not self.said.startswith(b"done ") and self.partial:
+        except ValueError:
+            pass
+        if not self.said.startswith(b"+done ") and self.partial:
             _remove(self.partial)
 
     def _outcome(self):
-        word, _, rest = self.said.partition(b" ")
+        word, _, rest = self.said[1:].partition(b" ")
         if word == b"done":
             counts = tuple(map(int, rest.split()))
             return Dump(self.path, counts, time.monotonic() - self.started, self.pause)
@@ -2192,14 +2569,41 @@ class Running:
         if word == b"error":
             raise CaptureError("%s: %s" % (name, rest.decode("utf-8", "replace")))
         if self.status > 0 and os.WIFSIGNALED(self.status):
+            number = os.WTERMSIG(self.status)
+            if number == _loaded("_signal", "SIGALRM"):
+                if self.timeout is not None and time.monotonic() - self.started >= self.timeout:
+                    raise self._is_late(self.timeout)
+                raise CaptureError("%s: the capturing process hung: it wrote nothing for %d s, and ended itself" % (name, STALLED))
             raise CaptureError("%s: the capturing process was killed by signal %d%s" % (
-                name, os.WTERMSIG(self.status), " (out of memory?)" if os.WTERMSIG(self.status) == 9 else ""))
+                name, number, " (out of memory?)" if number == 9 else ""))
         raise CaptureError("%s: the capturing process ended without a word (status %d)" % (name, self.status))
 
 
 #: Children that nobody has waited for yet.
 _running = []
 _forking = []
+#: One of the hooks of `os.register_at_fork`, by which the native core finds the others; it empties a list that is empty.
+_MARKER = [].clear
+_registered = []
+
+
+def _hook_markers():
+    return {id(_MARKER)}
+
+
+def _fork(job):
+    """`os.fork`; by the native core, which runs none of the program's at-fork hooks, where there is one."""
+    if job.fork is not None:
+        if not _registered:
+            _registered.append(True)
+            os.register_at_fork(after_in_child=_MARKER)
+        return job.fork(_MARKER)
+    _forking.append(True)
+    try:
+        with _NoForkWarning():
+            return _system.fork()
+    finally:
+        _forking.pop()
 
 
 def is_forking():
@@ -2209,8 +2613,17 @@ def is_forking():
 
 def _collect_ended():
     """Lets children go that have ended meanwhile, so that no zombie is left of `wait=False`."""
+    own = os.getpid()
     for running in list(_running):
-        running.poll()
+        if running.parent == own:
+            running.poll()
+            continue
+        # this process was forked from the one that waits: it has but a copy of the pipe
+        try:
+            _running.remove(running)
+            os.close(running.pipe)
+        except (ValueError, OSError, TypeError):
+            pass
 
 
 def _lift_memory_limit():
@@ -2222,19 +2635,36 @@ def _lift_memory_limit():
         setrlimit(kind, (hard, hard))
 
 
+def _die_first():
+    """Has the system end this child rather than the program where memory runs out altogether."""
+    try:
+        score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    except OSError:
+        return
+    try:
+        _system.write(score, b"1000")
+    except OSError:
+        pass
+    finally:
+        os.close(score)
+
+
 def _in_child(job, before, pipe, keep):
     """The life of the child. Never returns, never raises."""
     status = 1
     gc.disable()  # a collection would run finalizers of the program
     try:
+        job.watch_itself()
+        _system.write(pipe, b"+")
         _lift_memory_limit()
+        _die_first()
         _close_descriptors({0, 1, 2, pipe, keep})
         try:
             said = "done %d %d %d %d" % job(before)
             status = 0
         except BaseException as error:
             said = "error " + _error_text(error)
-        os.write(pipe, said.encode("utf-8", "replace")[:4096])
+        _system.write(pipe, said.encode("utf-8", "replace")[:4096])
     finally:
         os._exit(status)
 

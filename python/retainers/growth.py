@@ -24,6 +24,8 @@ import sys
 import tempfile
 import types
 
+import retainers
+
 from . import agent
 from .explain import find_binary
 
@@ -31,6 +33,8 @@ __all__ = ["Grown", "GrowthError", "NoGrowth", "assert_no_growth"]
 
 #: Types that are asked about at most where none is named, those that grew most first.
 MOST_TYPES = 200
+#: What `assert_no_growth` takes by name.
+ARGUMENTS = ("allow", "allow_ways", "warmup", "repeat", "keep", "binary", "timeout")
 #: Types that a message shows with their chains.
 SHOWN = 5
 #: Packages that run tests: what they note of a test is not the program's.
@@ -68,7 +72,7 @@ class GrowthError(AssertionError):
         self.grown, self.dumps = list(grown), tuple(dumps)
 
 
-def assert_no_growth(*types, allow=0, allow_ways=(), warmup=None, repeat=None, keep=None, binary=None, timeout=None):
+def assert_no_growth(*types, allow=0, allow_ways=(), warmup=None, repeat=None, keep=None, binary=None, timeout=None, **wrong):
     """Fails with a `GrowthError` when there are more objects of the program's classes afterwards than before.
 
     A context manager; a decorator, which calls the function `warmup` times (1 without it) before the first count and `repeat`
@@ -83,6 +87,10 @@ def assert_no_growth(*types, allow=0, allow_ways=(), warmup=None, repeat=None, k
 
     Raises `FileNotFoundError` when the command is not found, `ValueError` for a name that no class of the process has,
     `agent.CaptureError` when a dump could not be written."""
+    __tracebackhide__ = True
+    for name in wrong:
+        raise TypeError("assert_no_growth has no argument %r%s (it takes types, and %s)" % (
+            name, _did_you_mean(_near(name, ARGUMENTS)), ", ".join(ARGUMENTS)))
     return NoGrowth(types, allow, allow_ways, warmup, repeat, keep, binary, timeout)
 
 
@@ -90,6 +98,7 @@ class NoGrowth:
     """What `assert_no_growth` returns."""
 
     def __init__(self, types, allow, allow_ways, warmup, repeat, keep, binary, timeout):
+        __tracebackhide__ = True
         self.types = [_name_of(asked) for asked in types]
         allow = {"*": allow} if type(allow) is int else dict(allow)
         self.allow = {_name_of(asked): number for asked, number in allow.items()}
@@ -129,6 +138,7 @@ class NoGrowth:
     # -- as a context manager ----------------------------------------------------------------------------------------
 
     def __enter__(self):
+        __tracebackhide__ = True
         if self.warmup is not None or self.repeat is not None:
             raise TypeError("a `with` block runs once: `warmup` and `repeat` are for a decorator, or for `.run(function)`")
         if self.directory is not None:
@@ -168,6 +178,7 @@ class NoGrowth:
 
     def _verdict(self):
         """The error to raise, or `None`."""
+        __tracebackhide__ = True
         _collect()
         rules = self._grown_types()
         if not rules:
@@ -182,6 +193,7 @@ class NoGrowth:
 
     def _grown_types(self):
         """`(name, limit)` of the types to ask about: that have more objects now, or that cannot be counted here."""
+        __tracebackhide__ = True
         (before, frozen), now = self.before, _counts()
         more = {name: count - before.get(name, 0) for name, count in now.items()}
         uncounted = set()
@@ -230,22 +242,29 @@ class NoGrowth:
             parts.append("and, held by those: " + "; ".join(map(_growth_text, grown[len(outer):len(outer) + 10]))
                          + ("; …" if len(inner) > 10 else ""))
         parts.append(_how_to_allow(grown[0]))
-        dumps = self._keep()
+        try:
+            dumps = self._keep()
+        except OSError as error:  # what was found is still told
+            dumps = ()
+            parts.append("not kept: %s" % error)
         if dumps:
             parts.append("kept: %s, %s" % dumps)
         return GrowthError("\n\n".join(parts), grown, dumps)
 
     def _keep(self):
         """Moves the dumps to where they are kept, compressed; their paths."""
-        if self.keep is None:
+        keep, label = self.keep, self.label
+        if keep is None and retainers._kept is not None:
+            keep, label = retainers._kept
+        if keep is None:
             return ()
         import gzip
 
-        os.makedirs(self.keep, exist_ok=True)
+        os.makedirs(keep, exist_ok=True)
         paths = []
         number = agent._next_number()
         for which in ("before", "after"):
-            path = os.path.join(os.fspath(self.keep), "%s-%d-%d-%s.jsonl.gz" % (self.label, os.getpid(), number, which))
+            path = os.path.join(os.fspath(keep), "%s-%d-%d-%s.jsonl.gz" % (label, os.getpid(), number, which))
             with open(self._path(which), "rb") as source, gzip.open(path, "wb", 3) as target:
                 shutil.copyfileobj(source, target)
             paths.append(path)
@@ -285,6 +304,7 @@ def _is_counted(cls):
 
 def _matching(asked, before, now):
     """Names of the asked types whose objects are not counted here. Raises `ValueError` where a name is that of no class."""
+    __tracebackhide__ = True
     names, uncounted = set(before).union(now), set()
     for cls in _classes():
         name = agent.type_name(cls)
@@ -293,13 +313,24 @@ def _matching(asked, before, now):
             uncounted.add(name)
     for one in asked:
         if not any(_names_type(one, name) for name in names):
-            import difflib
-
-            bare = {name.rpartition(".")[2]: name for name in sorted(names)}
-            near = difflib.get_close_matches(one, names, 3) + [bare[name] for name in difflib.get_close_matches(one, bare, 3)]
-            near = ", ".join(sorted(set(near)))
-            raise ValueError("no class of this process is named %r%s" % (one, "; did you mean %s?" % near if near else ""))
+            bare = {}
+            for name in sorted(names):
+                bare.setdefault(name.rpartition(".")[2], name)
+            # a class of the program is meant rather than one of the interpreter's
+            near = sorted([bare[name] for name in _near(one, bare)] + _near(one, names), key=lambda name: not _is_programs(name))
+            raise ValueError("no class of this process is named %r%s" % (one, _did_you_mean(list(dict.fromkeys(near))[:3])))
     return uncounted
+
+
+def _near(name, names):
+    """Those that look like a name, the nearest first."""
+    import difflib
+
+    return difflib.get_close_matches(name, list(names), 3)
+
+
+def _did_you_mean(near):
+    return "; did you mean %s?" % ", ".join(near) if near else ""
 
 
 def _classes():

@@ -11,7 +11,11 @@
 Nothing of the check is imported before a test uses it.
 """
 
+import os
+
 import pytest
+
+import retainers
 
 MARKER = """no_growth(*types, allow=0, allow_ways=(), warmup=1, repeat=1): run the test's function warmup times, then repeat times, \
 and fail when these left more objects of the program's classes alive (retainers)"""
@@ -19,7 +23,8 @@ and fail when these left more objects of the program's classes alive (retainers)
 
 def pytest_addoption(parser):
     parser.getgroup("retainers", "objects that are kept alive").addoption(
-        "--retainers-keep", metavar="DIR", help="keep the heap dumps of tests that fail because something grew in this directory")
+        "--retainers-keep", metavar="DIR", help="keep the heap dumps of all checks that fail because something grew in this directory, those included that call "
+        "retainers.assert_no_growth themselves")
 
 
 def pytest_configure(config):
@@ -28,13 +33,24 @@ def pytest_configure(config):
 
 @pytest.fixture
 def assert_no_growth(request):
-    """`retainers.assert_no_growth`, which keeps the dumps of a failure where `--retainers-keep` says."""
-    label, keep = _label(request.node), request.config.getoption("--retainers-keep")
-
+    """`retainers.assert_no_growth`."""
     def check(*types, **options):
-        return _check(types, options, label, keep)
+        __tracebackhide__ = True
+        from .growth import assert_no_growth as make
+
+        return make(*types, **options)
 
     return check
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    keep = item.config.getoption("--retainers-keep")
+    if keep is not None:
+        # where pytest was called: a test may go elsewhere
+        retainers._kept = os.path.join(str(item.config.invocation_params.dir), keep), _label(item)
+    yield
+    retainers._kept = None
 
 
 def pytest_runtest_setup(item):
@@ -49,19 +65,38 @@ def pytest_pyfunc_call(pyfuncitem):
     if marker is None:
         yield
         return
+    from .growth import assert_no_growth
+
     function = pyfuncitem.obj
-    check = _check(marker.args, marker.kwargs, _label(pyfuncitem), pyfuncitem.config.getoption("--retainers-keep"))
-    pyfuncitem.obj = check(function)
+    path, line = _place(pyfuncitem)
+    check = wrong = None
+    try:
+        check = assert_no_growth(*marker.args, **marker.kwargs)
+    except (TypeError, ValueError) as error:
+        wrong = str(error)
+    if wrong is not None:
+        pytest.fail("%s:%d: in the marker `no_growth` of %s: %s" % (path, line, pyfuncitem.name, wrong), pytrace=False)
+    pyfuncitem.obj = _in_place(check(function), path, line, pyfuncitem)
     yield
     pyfuncitem.obj = function
 
 
-def _check(types, options, label, keep):
-    from .growth import assert_no_growth
+def _place(item):
+    """File and line of a test."""
+    code = getattr(getattr(item.obj, "__func__", item.obj), "__code__", None)
+    if code is None:
+        return str(item.location[0]), (item.location[1] or 0) + 1
+    return code.co_filename, code.co_firstlineno
 
-    check = assert_no_growth(*types, **dict({"keep": keep}, **options))
-    check.label = label
-    return check
+
+def _in_place(call, path, line, item):
+    """A function that calls, as if it stood where the test does: that is what a failure shows."""
+    import functools
+
+    name = item.originalname if item.originalname and item.originalname.isidentifier() else "test"
+    namespace = {"call": call}
+    exec(compile("\n" * (line - 1) + "def %s(*args, **kwargs): call(*args, **kwargs)" % name, path, "exec"), namespace)
+    return functools.update_wrapper(namespace.pop(name), call)
 
 
 def _label(item):

@@ -10,12 +10,16 @@ usage: python -m retainers run [options] app.py [arguments]
 Starts a program as Python would, and writes a heap dump of it on a signal, when it dies of a MemoryError, and when its
 resident memory passes a limit.
 
+    python -m retainers run --directory heaps --rss-limit 2GiB app.py
+    kill -URG PID                     # a dump of it, or of a worker that it forked
+
 options:
-  --signal NAME       signal that asks for a dump, or none (default SIGUSR2)
+  --signal NAME       signal that asks for a dump, or none (default SIGURG, which harms no process that does not know it)
   --no-memory-error   no dump when a MemoryError ends the program
   --rss-limit SIZE    dump when resident memory passes SIZE, such as 2GiB
   --directory DIR     where dumps go (default: the working directory)
   --no-values         write no data of the program into dumps
+  -h, --help          this text
   --trace             have the line that allocated it for each object (tracemalloc): slower, and takes more memory
 """
 
@@ -37,13 +41,18 @@ def main(arguments=None):
     from . import triggers
 
     try:
-        triggers.install(**options)
+        installed = triggers.install(**options)
     except (OSError, ValueError) as error:
         _fail(str(error))
-    if arguments[0] == "-m":
-        _run_module(arguments[1], arguments[1:])
-    else:
-        _run_path(arguments[0], arguments)
+    try:
+        if arguments[0] == "-m":
+            _run_module(arguments[1], arguments[1:])
+        else:
+            _run_path(arguments[0], arguments)
+    except MemoryError:
+        # before the interpreter needs some to say so
+        installed.give_back()
+        raise
 
 
 def _options(arguments):
@@ -51,6 +60,9 @@ def _options(arguments):
     options = {}
     while arguments and arguments[0].startswith("-") and arguments[0] != "-m":
         option, equals, value = arguments.pop(0).partition("=")
+        if option in ("-h", "--help"):
+            print(USAGE, end="")
+            raise SystemExit(0)
         if option in _FLAGS and not equals:
             options.update([_FLAGS[option]])
             continue

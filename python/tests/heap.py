@@ -139,6 +139,22 @@ def dump_of(code, environment=None, name="heap.jsonl"):
             return Heap(file.read()), output
 
 
+def made_core(path):
+    """Compiles the native core as the build script of `retainers` does; `path`, or `None` without a compiler."""
+    rustc = shutil.which(os.environ.get("RUSTC", "rustc"))
+    if rustc is None:
+        return None
+    subprocess.run([rustc, "--edition=2024", "--crate-name=native_core", "--crate-type=cdylib", "--cfg=shared_library",
+                    "-Copt-level=2", "-Cpanic=abort", "-Clink-arg=-nostdlib", "-o", path,
+                    os.path.join(PACKAGE, "core", "src", "lib.rs")], check=True)
+    return path
+
+
+def core_library(directory):
+    """The path of the native core: `RETAINERS_CORE`, or one that is made in the directory; `None` where none can be."""
+    return os.environ.get("RETAINERS_CORE") or made_core(os.path.join(directory, "native_core.so"))
+
+
 def command():
     """The path of the `retainers` command: `RETAINERS_BINARY`, one that was built here, or one in `PATH`; `None` without."""
     built = [os.path.join(os.path.dirname(PACKAGE), "target", profile, "retainers") for profile in ("release", "debug")]

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 OLDEST = (3, 8)
 #: What runs on the oldest and the newest one alone: it is about when is captured and what the command answers, and takes long.
@@ -21,6 +22,19 @@ ASK = "import sys; print(sys.implementation.name, *sys.version_info[:3]); print(
 
 def main(tests):
     """Exit code 0 when all tests passed everywhere."""
+    with tempfile.TemporaryDirectory() as directory:
+        sys.path.insert(0, PACKAGE)
+        from tests.heap import core_library
+
+        # one library is for all of them, so that it is made once
+        library = core_library(directory)
+        if library is not None:
+            os.environ["RETAINERS_CORE"] = library
+        return test(tests)
+
+
+def test(tests):
+    """Runs the tests everywhere; the exit code."""
     interpreters = find()
     passed = failed = 0
     # each test starts processes of its own: as many interpreters at once as there are processors

@@ -5,6 +5,7 @@ import logging
 import unittest
 
 import pytest
+import retainers
 import shop
 
 
@@ -35,6 +36,27 @@ class TestMethods:
     @pytest.mark.parametrize("leaks", [True, False], ids=["leaks", "fixed"])
     def test_method(self, leaks, tmp_path):
         shop.visit(leaks)
+
+
+def test_direct_leaks(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with retainers.assert_no_growth("Session"):
+        shop.visit(leaks=True)
+
+
+@pytest.mark.no_growth("Sesion")
+def test_name_that_leaks_nothing():
+    pass
+
+
+@pytest.mark.no_growth("Session", repeats=2)
+def test_argument_that_leaks_nothing():
+    pass
+
+
+def test_argument_of_the_fixture_that_leaks_nothing(assert_no_growth):
+    with assert_no_growth("Session", alow=2):
+        pass
 
 
 @pytest.mark.no_growth

@@ -274,6 +274,33 @@ class Names(unittest.TestCase):
 class Contents(unittest.TestCase):
     """What depends on packages that may not be there, or on the state of this process."""
 
+    def test_a_buffer_is_counted_once(self):
+        import mmap
+
+        buffer = bytearray(500000)
+        objects = [buffer, memoryview(buffer)[10:], array.array("d", bytes(400000)), mmap.mmap(-1, 4096)]
+        bytes_of_all = 900000
+        try:
+            import numpy
+        except ImportError:
+            pass
+        else:
+            class Own(numpy.ndarray):
+                pass
+
+            owner = numpy.ones((100, 100))
+            objects += [owner, owner[:10], owner[:10][2:], owner.view(Own), owner.T, owner.copy().reshape(10, 1000),
+                        numpy.frombuffer(buffer, dtype="u1"), Own((100, 100)), numpy.zeros(10, dtype="O")]
+            objects.append(objects[-4].base)  # what the copy was before it was reshaped
+            bytes_of_all += 80000 + 80000 + 80000 + 80
+        heap = captured()
+        lines = [heap.of(obj) for obj in objects]
+        # the objects themselves are small, beside what they hold
+        self.assertAlmostEqual(sum(line["size"] + line.get("external", 0) for line in lines), bytes_of_all, delta=40000)
+        for obj, line in zip(objects[4:], lines[4:]):
+            self.assertEqual(line.get("external", 0), obj.nbytes if obj.flags.owndata else 0)
+            self.assertLess(line["size"], 400)
+
     def test_numpy(self):
         try:
             import numpy

@@ -11,7 +11,6 @@ import os
 import pathlib
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,7 +23,7 @@ PYTHON = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PYTHON))
 
 from retainers import _native, agent  # noqa: E402
-from tests.heap import on_the_newest  # noqa: E402
+from tests.heap import core_library, on_the_newest  # noqa: E402
 
 #: What the heap of a test leads to beyond itself, and where the comparison stops.
 BEYOND = {"type", "module", "function", "frame", "abc.ABCMeta", "builtin_function_or_method"}
@@ -38,24 +37,15 @@ def setUpModule():
     global directory
     directory = tempfile.mkdtemp()
     unittest.addModuleCleanup(shutil.rmtree, directory, ignore_errors=True)
-    library = os.environ.get("RETAINERS_CORE") or made_core(os.path.join(directory, "native_core.so"))
+    library = core_library(directory)
+    if library is None:
+        raise unittest.SkipTest("no rustc to make the native core with, and RETAINERS_CORE is not set")
     try:
         _native.load(library)
     except ImportError as error:
         if not _native._interpreter_is_known():
             raise unittest.SkipTest(str(error))
         raise
-
-
-def made_core(path):
-    """Compiles the library as the build script of `retainers` does."""
-    rustc = shutil.which(os.environ.get("RUSTC", "rustc"))
-    if rustc is None:
-        raise unittest.SkipTest("no rustc to make the native core with, and RETAINERS_CORE is not set")
-    subprocess.run([rustc, "--edition=2024", "--crate-name=native_core", "--crate-type=cdylib", "--cfg=shared_library",
-                    "-Copt-level=2", "-Cpanic=abort", "-Clink-arg=-nostdlib", "-o", path, str(PYTHON / "core/src/lib.rs")],
-                   check=True)
-    return path
 
 
 class Plain:

@@ -30,13 +30,21 @@ def outcomes(python, directory, *options, **environment):
 
 def judge(found, text):
     """Raises `AssertionError` where an outcome is not what the name of its test says."""
-    assert len(found) == 8, text
+    assert len(found) == 12, text
     for test, outcome in found.items():
         expected = "failed" if "leaks" in test else "error" if "refused" in test else "passed"
         assert outcome == expected, "%s: %s\n%s" % (test, outcome, text)
     for words in ("shop.Session grew by 3, from 1 to 4", "shop.Session grew by 1, from ", "held by module shop", ".OPEN[…]",
-                  "and, held by those: shop.Item grew by 6", "to allow it: allow={'shop.Session': 3}", "the marker `no_growth` is for tests"):
+                  "and, held by those: shop.Item grew by 6", "to allow it: allow={'shop.Session': 3}", "the marker `no_growth` is for tests",
+                  "no class of this process is named 'Sesion'; did you mean shop.Session",
+                  "in the marker `no_growth` of test_argument_that_leaks_nothing: assert_no_growth has no argument 'repeats'; did you "
+                  "mean repeat?", "assert_no_growth has no argument 'alow'; did you mean allow?"):
         assert words in text, "%s: not in\n%s" % (words, text)
+    # every failure shows the test, and nothing of the package
+    for place in ("pytest_sample.py:13: GrowthError", "pytest_sample.py:25: GrowthError", "pytest_sample.py:44: GrowthError",
+                  "pytest_sample.py:48: ValueError", "pytest_sample.py:53: in the marker", "pytest_sample.py:59: TypeError"):
+        assert place in text, "%s: not in\n%s" % (place, text)
+    assert "growth.py:" not in text and "pytest_plugin.py:" not in text, text
 
 
 @unittest.skipIf(COMMAND is None, "the command `retainers` is not built; set RETAINERS_BINARY")
@@ -48,7 +56,7 @@ class Plugin(unittest.TestCase):
                                    PYTHONPATH=PACKAGE, RETAINERS_BINARY=COMMAND)
             judge(found, text)
             kept = sorted(os.listdir(directory.join("kept")))
-        self.assertEqual(len(kept), 6)
+        self.assertEqual(len(kept), 8)
         self.assertTrue(kept[0].startswith("pytest_sample.py--TestMethods--test_method-leaks-"), kept)
 
     def test_nothing_is_imported_before_it_is_used(self):

@@ -210,6 +210,28 @@ class Run(unittest.TestCase):
         self.assertIn("['kept']", heap.objects[main["refs"][main["edges"].index("__dict__")]]["edges"])
         self.assertFalse([line for line in heap.objects.values() if line["type"].startswith("retainers.")])
 
+    def test_help(self):
+        for arguments in (("--help",), ("run", "--help"), ("run", "-h"), ("run", "--signal", "none", "--help")):
+            done = self.start(*arguments)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
+            for option in ("--signal", "--rss-limit", "--directory", "kill -URG"):
+                self.assertIn(option, done.stdout)
+
+    def test_memory_that_runs_out_under_a_hard_limit(self):
+        """Large objects without the native core; with the core, heaps of small ones as well."""
+        if not sys.platform.startswith("linux"):
+            self.skipTest("limits of the address space are those of Linux")
+        import resource
+
+        with open(self.directory.join("full.py"), "w") as file:
+            file.write("kept = []\nclass Kept: pass\nwhile True:\n    one = Kept(); one.b = bytearray(1 << 20); kept.append(one)\n")
+        limit = 700000 << 10
+        done = subprocess.run([sys.executable, "-m", "retainers", "run", "--directory", ".", "full.py"], stderr=subprocess.PIPE,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+                              env=dict(os.environ, PYTHONPATH=PACKAGE), cwd=self.directory.path, timeout=120)
+        self.assertIn(b"MemoryError", done.stderr)
+        self.assertEqual([name for name in os.listdir(self.directory.path) if name.endswith(".gz")].__len__(), 1, done.stderr)
+
     def test_wrong_command_lines(self):
         for arguments in ((), ("run",), ("stop",), ("run", "--nonsense", "app.py"), ("run", "--rss-limit", "many", "app.py"),
                           ("run", "missing.py")):

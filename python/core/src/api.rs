@@ -60,10 +60,21 @@ api! {
         PyModuleDef_Init: unsafe extern "C" fn(Object) -> Object,
         /// Borrowed, or null without an exception.
         PyDict_GetItem: unsafe extern "C" fn(Object, Object) -> Object,
+        PyList_Append: unsafe extern "C" fn(Object, Object) -> i32,
+        PyList_Size: unsafe extern "C" fn(Object) -> isize,
+        /// Borrowed, or null with an exception set.
+        PyList_GetItem: unsafe extern "C" fn(Object, isize) -> Object,
+        /// A new list of the items from one index to another.
+        PyList_GetSlice: unsafe extern "C" fn(Object, isize, isize) -> Object,
+        /// Puts the items of a list, or nothing for null, in the place of those from one index to another; 0 or -1.
+        PyList_SetSlice: unsafe extern "C" fn(Object, isize, isize, Object) -> i32,
+        /// Makes a forked child whole: locks, threads, signals, and then the hooks of `os.register_at_fork`.
+        PyOS_AfterFork_Child: unsafe extern "C" fn(),
         /// Text of a float that `PyMem_Free` lets go; format, precision, flags, and where to put the type.
         PyOS_double_to_string: unsafe extern "C" fn(f64, c_char, i32, i32, *mut i32) -> *mut c_char,
         PyMem_Free: unsafe extern "C" fn(*mut c_char),
         PyErr_NoMemory: unsafe extern "C" fn() -> Object,
+        PyErr_SetFromErrno: unsafe extern "C" fn(Object) -> Object,
         PyErr_SetString: unsafe extern "C" fn(Object, *const c_char),
         Py_IncRef: unsafe extern "C" fn(Object),
         Py_DecRef: unsafe extern "C" fn(Object),
@@ -71,6 +82,7 @@ api! {
     data {
         // the address of a variable that holds the exception's class
         PyExc_TypeError,
+        PyExc_OSError,
         PyBaseObject_Type,
         PyType_Type,
         PyLong_Type,

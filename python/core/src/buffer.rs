@@ -10,6 +10,9 @@ unsafe extern "C" {
     fn free(block: *mut c_void);
 }
 
+/// Bytes from which on an array does not double: a process whose memory is full is to be captured too.
+const LARGE: usize = 4 << 20;
+
 /// A growing array of plain values.
 pub struct Array<T: Copy> {
     start: *mut T,
@@ -108,10 +111,11 @@ impl<T: Copy> Array<T> {
         unsafe { core::slice::from_raw_parts_mut(self.start, self.len) }
     }
 
-    /// Makes room for `more` values, at least doubling.
+    /// Makes room for `more` values: at least twice as much, or a quarter more where that is much already.
     #[cold]
     fn grow(&mut self, more: usize) -> bool {
-        let wanted = self.len.saturating_add(more).max(self.capacity.saturating_mul(2)).max(64);
+        let spare = if self.capacity > LARGE / size_of::<T>() { self.capacity / 4 } else { self.capacity };
+        let wanted = self.len.saturating_add(more).max(self.capacity.saturating_add(spare)).max(64);
         let grown = match wanted.checked_mul(size_of::<T>()) {
             // SAFETY: start is null or came from realloc
             Some(bytes) => unsafe { realloc(self.start.cast(), bytes) },

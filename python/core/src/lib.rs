@@ -11,8 +11,8 @@
 //! interpreter lock. Cargo builds it for its tests only.
 //!
 //! From the bottom up: `buffer` and `addresses` hold, `api` and `layout` know the interpreter, `json` and `line` write,
-//! `classes`, `secrets`, `template` and `describe` say what an object is, `walk` goes from one to the next, `module` is what Python
-//! sees.
+//! `classes`, `secrets`, `template` and `describe` say what an object is, `walk` goes from one to the next, `fork` makes the
+//! process that writes, `module` is what Python sees.
 
 #![cfg_attr(not(test), no_std)]
 #![allow(unsafe_code)] // reading the memory of an interpreter is all that it does
@@ -22,6 +22,7 @@ mod api;
 mod buffer;
 mod classes;
 mod describe;
+mod fork;
 mod json;
 mod layout;
 mod line;

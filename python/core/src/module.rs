@@ -1,4 +1,4 @@
-//! The extension module `native_core`: one function, `walk`.
+//! The extension module `native_core`: two functions, `walk` and `fork`.
 //!
 //! The structures are those of the stable interface, spelled out, since no header is compiled against.
 
@@ -25,6 +25,12 @@ secret_addresses, blocked, held, immortal, write, describe, plan, check, key, si
 
 Writes a line for each object that the list `starts` leads to. Returns the numbers of object lines, of references, of
 objects marked immortal, and of objects that Python described; None where this interpreter is not one that is known.
+";
+
+const ABOUT_FORK: &CStr = c"fork(marker, get_referrers, unfreeze)
+
+Forks without the hooks of os.register_at_fork, among which the marker is. Returns 0 in the child and its number in the
+parent. The caller holds the import lock; in the child it is free.
 ";
 
 #[repr(C)]
@@ -59,8 +65,9 @@ unsafe impl<T> Sync for Shared<T> {}
 /// Arguments come as one tuple.
 const POSITIONAL: i32 = 1;
 
-static METHODS: Shared<[Method; 2]> = Shared(UnsafeCell::new([
+static METHODS: Shared<[Method; 3]> = Shared(UnsafeCell::new([
     Method { name: c"walk".as_ptr(), function: Some(walk), flags: POSITIONAL, documentation: DOCUMENTATION.as_ptr() },
+    Method { name: c"fork".as_ptr(), function: Some(fork), flags: POSITIONAL, documentation: ABOUT_FORK.as_ptr() },
     Method { name: null(), function: None, flags: 0, documentation: null() },
 ]));
 
@@ -110,6 +117,20 @@ unsafe extern "C" fn walk(_module: Object, arguments: Object) -> Object {
             Ok(None) => (api.Py_BuildValue)(c"".as_ptr()),
             Err(Raised) => 0,
         }
+    }
+}
+
+/// `fork(…)`: see [`ABOUT_FORK`].
+unsafe extern "C" fn fork(_module: Object, arguments: Object) -> Object {
+    let Some(api) = Api::find() else { return 0 };
+    let mut arguments = Arguments { api: &api, tuple: arguments, next: 0, raised: false };
+    // SAFETY: called by the interpreter, with its lock held, with a tuple that holds the arguments throughout
+    unsafe {
+        let (marker, get_referrers, unfreeze) = (arguments.object(), arguments.object(), arguments.object());
+        if arguments.raised {
+            return 0;
+        }
+        crate::fork::without_hooks(&api, marker, get_referrers, unfreeze)
     }
 }
 

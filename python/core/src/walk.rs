@@ -14,6 +14,15 @@ use crate::template::{Sample, Templates};
 /// Bytes of lines that are put together before they are handed over.
 const CHUNK: usize = 1 << 20;
 
+/// Where to part a text of UTF-8 so that the first part is not longer than two chunks: never within a character.
+fn end_of_part(text: &[u8]) -> usize {
+    if text.len() <= 2 * CHUNK {
+        return text.len();
+    }
+    let is_start = |at: &usize| text.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80);
+    (CHUNK..CHUNK + 4).find(is_start).unwrap_or(text.len())
+}
+
 /// An exception has been set in the interpreter.
 #[derive(Debug)]
 pub struct Raised;
@@ -441,18 +450,25 @@ impl<'a> Walk<'a> {
         if parts.contains(&true) || learning || self.front.failed() {
             return Err(self.no_memory());
         }
-        let lines = self.python_bytes(self.out.as_slice())?;
-        self.out.clear();
-        // SAFETY: write is callable and lines alive
-        unsafe {
-            let answer =
-                (self.describer.api.PyObject_CallFunctionObjArgs)(self.describer.callbacks.write, lines, 0usize);
-            (self.describer.api.Py_DecRef)(lines);
-            if answer == 0 {
-                return Err(Raised);
+        // a line of a container with millions of items is not copied whole
+        let mut start = 0;
+        while start < self.out.len() {
+            let rest = self.out.as_slice().get(start..).unwrap_or_default();
+            let part = rest.get(..end_of_part(rest)).unwrap_or(rest);
+            start += part.len();
+            let lines = self.python_bytes(part)?;
+            // SAFETY: write is callable and lines alive
+            unsafe {
+                let answer =
+                    (self.describer.api.PyObject_CallFunctionObjArgs)(self.describer.callbacks.write, lines, 0usize);
+                (self.describer.api.Py_DecRef)(lines);
+                if answer == 0 {
+                    return Err(Raised);
+                }
+                (self.describer.api.Py_DecRef)(answer);
             }
-            (self.describer.api.Py_DecRef)(answer);
         }
+        self.out.clear();
         Ok(())
     }
 

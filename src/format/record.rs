@@ -15,10 +15,16 @@
 
 use std::borrow::Cow;
 
-use super::scan::{Malformed, Number, Scan, Scanner, decode};
+use super::scan::{Malformed, Number, Scan, Scanner, address_of_text, decode};
 use crate::graph::builder::RootRecord;
 use crate::graph::{Description, ObjectTable, ReferenceKind, ReferenceName, ReferenceSlot, RootKind};
 
+/// Keys that give the address.
+pub const IDS: [&[u8]; 3] = [b"address", b"id", b"addr"];
+/// Keys that give the type.
+pub const TYPES: [&[u8]; 2] = [b"type", b"class"];
+/// Keys that list strong references.
+pub const REFERENCES: [&[u8]; 4] = [b"refs", b"referents", b"references", b"children"];
 /// Longest text of a value that is kept, in characters.
 const MAX_VALUE: usize = 400;
 /// Integers from here on are not exact in floating point.
@@ -31,6 +37,8 @@ pub enum Order {
     /// As CPython's traversal reports them (Meliae): sequences from last to first; a dictionary's values, or value, key,
     /// value, key where not all keys are strings.
     Traversal,
+    /// As CPython's traversal reported them before version 3: a dictionary's key, value, key, value.
+    KeysFirst,
     /// Sequences from first to last; dictionaries key, value, key, value (Midden).
     Natural,
     /// Nothing is known.
@@ -244,18 +252,31 @@ pub fn root_word<'a>(scanner: &mut Scanner<'a>) -> Scan<Option<&'a [u8]>> {
     })
 }
 
-/// A size in bytes; what is no natural number counts as 0.
+/// A size in bytes, bare or between quotes; what is no natural number counts as 0.
 pub fn size(scanner: &mut Scanner<'_>) -> Scan<u64> {
-    if !matches!(scanner.peek(), Some(b'0'..=b'9' | b'-')) {
-        scanner.skip()?;
-        return Ok(0);
+    match scanner.peek() {
+        Some(b'0'..=b'9' | b'-') => scanner.number().map(natural),
+        Some(b'"') => Ok(size_of_text(scanner.string()?)),
+        _ => scanner.skip().map(|_| 0),
     }
-    Ok(match scanner.number()? {
+}
+
+/// The size that a string holds: only a number counts.
+fn size_of_text(text: &[u8]) -> u64 {
+    let mut inside = Scanner::new(text, 0);
+    match inside.number() {
+        Ok(number) if inside.peek().is_none() => natural(number),
+        _ => std::str::from_utf8(text).ok().and_then(address_of_text).unwrap_or(0),
+    }
+}
+
+fn natural(number: Number) -> u64 {
+    match number {
         Number::Unsigned(size) => size,
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and 0 for negatives")]
         Number::Float(size) => size as u64,
         Number::Negative(_) => 0,
-    })
+    }
 }
 
 fn addresses(scanner: &mut Scanner<'_>, addresses: &mut Vec<u64>) -> Scan<()> {
@@ -439,7 +460,7 @@ fn rebuilt_index(found: &References<'_>, position: usize, order: Order) -> Refer
     let count = found.strong.len();
     let is_whole = found.length.is_none_or(|length| length == count as u64);
     let text = match order {
-        Order::Traversal if is_whole => format!("[{}]", count - 1 - position),
+        Order::Traversal | Order::KeysFirst if is_whole => format!("[{}]", count - 1 - position),
         Order::Natural if is_whole => format!("[{position}]"),
         _ => String::new(),
     };
@@ -452,6 +473,7 @@ fn rebuilt_entry(found: &References<'_>, position: usize, order: Order) -> (Refe
         count.is_multiple_of(2) && found.length.is_none_or(|length| length.checked_mul(2) == Some(count as u64));
     let value_first = match order {
         Order::Natural if pairs => false,
+        Order::KeysFirst if pairs && found.length.is_some() => false,
         Order::Traversal if pairs && found.length.is_some() => true,
         _ if found.length == Some(count as u64) => return (ReferenceName::new(ReferenceKind::Value, ""), None),
         _ => return (ReferenceName::unknown(), None),

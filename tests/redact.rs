@@ -262,6 +262,8 @@ fn names_in_the_code_stay_whatever_python_calls_them() {
         r#"{"address":160,"type":"str","size":48,"refs":[],"site":"/srv/shop/web.py:7"}"#,
         r#"{"root":"frame","name":"serve (web.py:42)","thread":"MainThread","object":16}"#,
         r#"{"root":"garbage","name":"gc.garbage[3]","object":16}"#,
+        r#"{"address":176,"type":"symtable entry","size":48,"refs":[16],"edges":["<stack>"]}"#,
+        r#"{"address":192,"type":"_thread._local","size":48,"refs":[16,16],"edges":["__dict__","dummies"]}"#,
         r#"{"root":"hook","name":"sys.asyncgen_hooks.firstiter","object":16}"#,
         r#"{"unseen":"contents of greenlets","count":2}"#,
     ];

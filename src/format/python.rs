@@ -289,6 +289,7 @@ impl Piece {
     /// Counts what is in a record that was added to the table.
     fn count(&mut self, kept: Kept<'_>, place: usize) {
         self.damage.wide_ids += u64::from(kept.has_wide_id);
+        self.damage.unread_sizes += u64::from(kept.has_unread_size);
         self.has_names |= kept.has_names;
         match kept.aside {
             Some(Aside::End(text)) => self.asides.end = Some((place, text.to_vec())),

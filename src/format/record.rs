@@ -61,6 +61,7 @@ pub struct Record<'a> {
     references: Vec<u64>,
     weak: Vec<u64>,
     has_names: bool,
+    has_unread_size: bool,
     aside: Option<Aside<'a>>,
 }
 
@@ -84,6 +85,8 @@ pub struct Kept<'a> {
     pub has_wide_id: bool,
     /// Whether its references have names.
     pub has_names: bool,
+    /// Whether its size is a text that is no number.
+    pub has_unread_size: bool,
     /// Whether it is an object.
     pub is_object: bool,
 }
@@ -121,13 +124,14 @@ impl<'a> Record<'a> {
             references,
             weak,
             has_names,
+            has_unread_size,
             aside,
         } = self;
         (*address, *type_name, *module, *size, *external) = (None, b"", None, 0, 0);
         (*root, *name, *thread, *object) = (None, None, None, None);
         references.clear();
         weak.clear();
-        (*has_names, *aside) = (false, None);
+        (*has_names, *has_unread_size, *aside) = (false, false, None);
     }
 
     fn field(&mut self, key: &[u8], scanner: &mut Scanner<'a>) -> Scan<()> {
@@ -135,7 +139,7 @@ impl<'a> Record<'a> {
             b"address" | b"id" | b"addr" => self.address = Some(scanner.address()?),
             b"type" | b"class" => self.type_name = string_or_nothing(scanner)?.unwrap_or(b""),
             b"module" => self.module = string_or_nothing(scanner)?,
-            b"size" => self.size = size(scanner)?,
+            b"size" => self.size = stated_size(scanner, &mut self.has_unread_size)?,
             b"external" => self.external = size(scanner)?,
             b"refs" | b"referents" | b"references" | b"children" => addresses(scanner, &mut self.references)?,
             b"weak" => addresses(scanner, &mut self.weak)?,
@@ -168,7 +172,8 @@ impl<'a> Record<'a> {
     /// # Errors
     /// The record has no address; nothing is added then.
     fn keep(&mut self, place: usize, table: &mut ObjectTable) -> Scan<Kept<'a>> {
-        let mut kept = Kept { aside: None, has_wide_id: false, has_names: self.has_names, is_object: false };
+        let (has_names, has_unread_size) = (self.has_names, self.has_unread_size);
+        let mut kept = Kept { aside: None, has_wide_id: false, has_names, has_unread_size, is_object: false };
         let Some(address) = self.address else {
             if let (Some(kind), Some(object)) = (self.root, self.object) {
                 table.root(self.root_record(object, kind));
@@ -256,17 +261,28 @@ pub fn root_word<'a>(scanner: &mut Scanner<'a>) -> Scan<Option<&'a [u8]>> {
 pub fn size(scanner: &mut Scanner<'_>) -> Scan<u64> {
     match scanner.peek() {
         Some(b'0'..=b'9' | b'-') => scanner.number().map(natural),
-        Some(b'"') => Ok(size_of_text(scanner.string()?)),
+        Some(b'"') => Ok(size_of_text(scanner.string()?).unwrap_or(0)),
         _ => scanner.skip().map(|_| 0),
     }
 }
 
-/// The size that a string holds: only a number counts.
-fn size_of_text(text: &[u8]) -> u64 {
+/// A size as [`size`] reads it; notes where it is a text that is no number (`12 kB`).
+pub fn stated_size(scanner: &mut Scanner<'_>, is_unread: &mut bool) -> Scan<u64> {
+    if scanner.peek() != Some(b'"') {
+        return size(scanner);
+    }
+    let text = scanner.string()?;
+    let size = size_of_text(text);
+    *is_unread |= size.is_none() && !text.is_empty();
+    Ok(size.unwrap_or(0))
+}
+
+/// The size that a string holds, which is a number.
+fn size_of_text(text: &[u8]) -> Option<u64> {
     let mut inside = Scanner::new(text, 0);
     match inside.number() {
-        Ok(number) if inside.peek().is_none() => natural(number),
-        _ => std::str::from_utf8(text).ok().and_then(address_of_text).unwrap_or(0),
+        Ok(number) if inside.peek().is_none() => Some(natural(number)),
+        _ => std::str::from_utf8(text).ok().and_then(address_of_text),
     }
 }
 

@@ -31,6 +31,10 @@ pub(super) const CALLED_BY_PEOPLE: [&[u8]; 4] =
 /// The one name of a thread that the interpreter gives.
 pub(super) const MAIN_THREAD: &str = "MainThread";
 
+/// Members of those that are the interpreter's own, and a type whose name is no name.
+const OWN_MEMBERS: [&str; 1] = ["dummies"];
+const OWN_TYPES: [&str; 1] = ["symtable entry"];
+
 /// Where a name of a reference stands.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Place {
@@ -47,8 +51,8 @@ pub(super) fn data_in(name: &str, place: Place) -> Option<Range<usize>> {
     let start = usize::from(name.starts_with('.'));
     let Some(open) = memchr(b'[', name.as_bytes()).map(|open| open + 1) else {
         let rest = &name[start..];
-        let is_own = place.is_data && !is_dunder(rest);
-        let stays = matches!(name, "" | "{}") || is_placeholder(rest) || (!is_own && is_path(rest));
+        let is_own = place.is_data && !is_dunder(rest) && !OWN_MEMBERS.contains(&name);
+        let stays = matches!(name, "" | "{}") || is_placeholder(rest) || is_given(rest) || (!is_own && is_path(rest));
         return (!stays).then_some(start..name.len());
     };
     let close = name.rfind(']').filter(|&close| close >= open).unwrap_or(name.len());
@@ -63,6 +67,11 @@ pub(super) fn data_in(name: &str, place: Place) -> Option<Range<usize>> {
     let is_variable = (is_local || place.is_namespace) && quoted(inside).is_some_and(is_variable);
     let stays = inside.is_empty() || is_index || is_variable || is_type(inside) || is_placeholder(inside);
     (!stays).then_some(open..close)
+}
+
+/// `<stack>`: a name that the interpreter or the capture gives.
+fn is_given(text: &str) -> bool {
+    text.strip_prefix('<').and_then(|text| text.strip_suffix('>')).is_some_and(is_identifier)
 }
 
 /// What may stand before a bracket: nothing, a path to a member, or what says that a key itself is meant.
@@ -128,7 +137,7 @@ pub(super) fn is_code(text: &str) -> bool {
     };
     let is_written_so = name.char_indices().all(|(at, letter)| is_letter(letter) || is_separator((at, letter)));
     let begins_so = name.starts_with(|letter: char| letter == '_' || letter == '<' || letter.is_alphabetic());
-    is_placeholder(name) || (is_written_so && begins_so)
+    is_placeholder(name) || OWN_TYPES.contains(&name) || (is_written_so && begins_so)
 }
 
 /// Whether a text says where something is in the code: `web.py:42`, or a file of Python.

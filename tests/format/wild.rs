@@ -6,6 +6,7 @@ use ::retainers::progress::Progress;
 
 use super::{contents, names, referents};
 use crate::support::command::Workshop;
+use crate::support::heap::load;
 
 fn path(name: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/wild").join(name)
@@ -135,6 +136,14 @@ fn sizes_in_strings_count() {
     let sizes: Vec<u64> = heap.graph.objects().map(|object| heap.graph.shallow_size(object)).collect();
     assert_eq!(sizes, [72, 48]);
     assert_eq!(referents(&heap, 16), [32]);
+    let lines = b"{\"id\":1,\"type\":\"T\",\"size\":\"0x10\",\"refs\":[2]}\n{\"id\":2,\"type\":\"T\",\"size\":\"12 kB\",\"refs\":[1]}\n{\"id\":3,\"type\":\"T\",\"size\":null,\"refs\":[]}\n";
+    let graph = br#"{"nodes":[{"id":1,"size":"16"},{"id":2,"size":"12 kB"},{"id":3,"size":"8.0"}],"links":[{"source":1,"target":2}]}"#;
+    for (dump, expected) in [(&lines[..], [16, 0, 0]), (graph, [16, 0, 8])] {
+        let heap = load(dump);
+        let sizes: Vec<u64> = heap.graph.objects().map(|object| heap.graph.shallow_size(object)).collect();
+        assert_eq!(sizes, expected);
+        assert_eq!(heap.damage.facts(), ["1 size in words, which is no number of bytes: taken for 0"]);
+    }
 }
 
 #[test]

@@ -300,6 +300,7 @@ impl NodePiece {
         let type_number = self.type_number(fields);
         self.types.push(type_number);
         self.sizes.push(fields.size);
+        damage.unread_sizes += u64::from(fields.has_unread_size);
         if self.places.is_empty() {
             self.first_place = place as u64;
         }

@@ -69,6 +69,8 @@ pub(super) struct Fields<'a> {
     pub(super) is_undirected: bool,
     /// Whether its id is said to be none.
     pub(super) has_null_id: bool,
+    /// Whether its size is a text that is no number.
+    pub(super) has_unread_size: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -195,7 +197,7 @@ impl Reader {
             Slot::Relation => fields.relation = written(scanner)?,
             Slot::Module => fields.module = written(scanner)?,
             Slot::Name => fields.name = written(scanner)?,
-            Slot::Size => fields.size = record::size(scanner)?,
+            Slot::Size => fields.size = record::stated_size(scanner, &mut fields.has_unread_size)?,
             Slot::Root => fields.root = record::root_word(scanner)?,
             Slot::Weak => fields.is_weak = !matches!(scanner.skip()?, b"false" | b"null" | b"0"),
             Slot::Directed => fields.is_undirected = scanner.skip()? == b"false",

@@ -13,7 +13,7 @@ def start(directory, values, fork, frames):
     # one text: a set would show up in the dump
     loaded = "\n".join(sys.modules)
     try:
-        with open(directory + "/agent.py", "rb") as file:
+        with open(directory + "/before.py", "rb") as file:
             text = file.read()
         globals()["__name__"] = "_retainers_from_outside"
         exec(compile(text, "<retainers capture>", "exec"), globals())

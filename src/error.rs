@@ -30,6 +30,16 @@ pub enum Error {
         /// The formats known, comma separated.
         known: String,
     },
+    /// The bytes are of a format that is known by name, and not read.
+    #[error("`{name}` is {what}, which is no heap dump that I read\n{advice}")]
+    Foreign {
+        /// The file, for the message.
+        name: String,
+        /// What it is, with its article.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The dump is of a known format, but says something that cannot be used.
     #[error("{format}, byte {offset}: {reason}")]
     Malformed {

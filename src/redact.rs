@@ -1,13 +1,17 @@
 //! What must go from a dump before it can be shown to others?
 //!
 //! Values: texts and numbers of objects. Keys of dictionaries, which may be e-mail addresses or tokens, in the names of
-//! references. The command line. And every key of a record that no reader of ours uses, because nobody knows what it says.
-//! What stays is what makes the chains: addresses, types, sizes, references, roots, and names that stand in the program's
-//! code: of modules, functions, attributes and local variables.
+//! references. What people call threads and tasks. The command line. And every key of a record that no reader of ours uses,
+//! because nobody knows what it says; and every value that is not of the kind that the format has under its key. What stays
+//! is what makes the chains: addresses, types, sizes, references, roots, and names that stand in the program's code: of
+//! modules, functions, attributes and local variables. What such a name is, one rule says (`names`).
 //!
 //! The dump is read twice: once to check that every line is a record, and to find the dictionaries whose keys are names of
-//! variables or attributes; once to write. Memory: 8 bytes for each such dictionary, and about 24 for each different key.
+//! variables or attributes; once to write. Memory: 24 bytes for each such dictionary, and about 24 for each different key.
 
+mod names;
+
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -18,10 +22,12 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::counts::counted;
 use crate::error::{Error, Result};
-use crate::format::scan::{Malformed, Scan, Scanner, decode};
+use crate::format::scan::{Malformed, Scan, Scanner, address_of_text, decode};
 use crate::format::{python, retainers};
+use crate::graph::reference::is_identifier;
 use crate::progress::{Phase, Progress};
 use crate::source::Source;
+use names::Place;
 
 /// What may stay.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,45 +73,75 @@ impl Facts {
     }
 }
 
-/// Keys of records that stay as they are.
-const PLAIN_KEYS: [&[u8]; 37] = [
-    b"retainers",
-    b"runtime",
-    b"runtime_version",
-    b"time",
-    b"pid",
-    b"rss",
-    b"address",
-    b"id",
-    b"addr",
-    b"type",
-    b"class",
-    b"module",
-    b"size",
-    b"external",
-    b"refs",
-    b"referents",
-    b"references",
-    b"children",
-    b"kinds",
-    b"weak",
-    b"name",
-    b"len",
-    b"length",
-    b"rc",
-    b"refcount",
-    b"site",
-    b"root",
-    b"object",
-    b"thread",
-    b"unseen",
-    b"count",
-    b"end",
-    b"edges",
-    b"weak_edges",
-    b"value",
-    b"repr",
-    b"command",
+/// What a key of the documented format says, and so what of it may stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// A number, or `true`, `false`, `null`.
+    Number,
+    /// Addresses of objects.
+    Addresses,
+    /// Letters and digits without spaces: a version, a time, kinds.
+    Word,
+    /// Words of the capture's own.
+    Sentence,
+    /// What something is called in the code.
+    Name,
+    /// A line of the code.
+    Place,
+    /// What a person called something.
+    Thread,
+    /// Names of references.
+    References,
+    /// Counts under names.
+    Counts,
+    /// The value of an object.
+    Value,
+    Command,
+}
+
+/// All keys of the documented format, and those that mean the same in others.
+const KEYS: [(&[u8], Says); 41] = [
+    (b"retainers", Says::Number),
+    (b"runtime", Says::Word),
+    (b"runtime_version", Says::Word),
+    (b"time", Says::Word),
+    (b"pid", Says::Number),
+    (b"rss", Says::Number),
+    (b"anonymous", Says::Number),
+    (b"swap", Says::Number),
+    (b"arenas", Says::Number),
+    (b"arenas_used", Says::Number),
+    (b"command", Says::Command),
+    (b"address", Says::Number),
+    (b"id", Says::Number),
+    (b"addr", Says::Number),
+    (b"type", Says::Name),
+    (b"class", Says::Name),
+    (b"module", Says::Name),
+    (b"size", Says::Number),
+    (b"external", Says::Number),
+    (b"refs", Says::Addresses),
+    (b"referents", Says::Addresses),
+    (b"references", Says::Addresses),
+    (b"children", Says::Addresses),
+    (b"kinds", Says::Word),
+    (b"weak", Says::Addresses),
+    (b"edges", Says::References),
+    (b"weak_edges", Says::References),
+    (b"name", Says::Name),
+    (b"thread", Says::Thread),
+    (b"len", Says::Number),
+    (b"length", Says::Number),
+    (b"rc", Says::Number),
+    (b"refcount", Says::Number),
+    (b"site", Says::Place),
+    (b"root", Says::Word),
+    (b"object", Says::Number),
+    (b"unseen", Says::Sentence),
+    (b"count", Says::Number),
+    (b"end", Says::Counts),
+    (b"value", Says::Value),
+    (b"repr", Says::Value),
 ];
 
 /// Types whose value says where or how they are called in the code.
@@ -120,6 +156,8 @@ pub struct Redaction<'a> {
     options: Options,
     /// Addresses of dictionaries whose keys stay.
     namespaces: FxHashSet<u64>,
+    /// Types whose objects hold data under names.
+    data_holders: FxHashSet<Vec<u8>>,
     /// The number of each different key, by the hash of its text.
     numbers: FxHashMap<u128, u64>,
     facts: Facts,
@@ -140,16 +178,20 @@ impl<'a> Redaction<'a> {
             let (format, offset, reason) = (retainers::NAME, source.len() as u64, cut_off.to_owned());
             return Err(Error::Malformed { format, offset, reason });
         }
-        let (namespaces, numbers) = (FxHashSet::default(), FxHashMap::default());
-        let mut checked = Self { source, options, namespaces, numbers, facts: Facts::default() };
         let mut record = Record::default();
+        let mut found = Namespaces::default();
         progress.start(Phase::Read, source.len() as u64);
         for line in lines(source) {
             record.read(source, line.clone()).map_err(malformed)?;
-            checked.note_namespaces(&record).map_err(malformed)?;
+            if !options.keep_keys {
+                found.note(source, &record).map_err(malformed)?;
+            }
             progress.advance(line.len() as u64 + 1);
         }
-        Ok(checked)
+        let data_holders = found.data_holders();
+        let namespaces = found.of_code(&data_holders);
+        let (numbers, facts) = (FxHashMap::default(), Facts::default());
+        Ok(Self { source, options, namespaces, data_holders, numbers, facts })
     }
 
     /// Writes the dump without what must go.
@@ -171,53 +213,27 @@ impl<'a> Redaction<'a> {
         Ok(self.facts)
     }
 
-    /// Remembers which dictionaries the record refers to as a namespace.
-    fn note_namespaces(&mut self, record: &Record<'a>) -> Scan<()> {
-        let Some(edges) = record.field(b"edges").filter(|_| !self.options.keep_keys) else { return Ok(()) };
-        let text = &self.source[edges.clone()];
-        if !NAMESPACES.iter().any(|name| memmem::find(text, name).is_some()) {
-            return Ok(());
-        }
-        let mut is_namespace = Vec::new();
-        self.each_string(edges, |name| is_namespace.push(name.is_some_and(|name| NAMESPACES.contains(&name))))?;
-        let Some(references) = record.references() else { return Ok(()) };
-        let mut scanner = Scanner::new(&self.source[..references.end], references.start);
-        let mut flags = is_namespace.into_iter();
-        scanner.array(|scanner| {
-            let address = scanner.address()?;
-            if flags.next() == Some(true) {
-                self.namespaces.insert(address);
-            }
-            Ok(())
-        })
-    }
-
     fn redact_record(&mut self, record: &Record<'a>, text: &mut Vec<u8>) -> Scan<()> {
         let before = text.len();
+        let mut written = Vec::new();
         for (key, value) in &record.fields {
-            let stays = match *key {
-                b"value" | b"repr" if !record.is_code(&self.source[value.clone()]) => {
-                    self.facts.values += 1;
-                    false
-                }
-                b"command" => {
-                    self.facts.has_command = true;
-                    false
-                }
-                _ => self.is_known(key),
+            written.clear();
+            let Some(says) = KEYS.iter().find(|(known, _)| known == key).map(|(_, says)| *says) else {
+                self.note_unknown(key);
+                continue;
             };
-            if !stays {
+            if !self.redact_value(record, says, key, value, &mut written)? {
+                match says {
+                    Says::Command => self.facts.has_command = true,
+                    _ => self.facts.values += 1,
+                }
                 continue;
             }
             text.push(if text.len() == before { b'{' } else { b',' });
             text.push(b'"');
             text.extend_from_slice(key);
             text.extend_from_slice(b"\":");
-            if matches!(*key, b"edges" | b"weak_edges") && !self.options.keep_keys {
-                self.redact_names(record, key, value, text)?;
-            } else {
-                text.extend_from_slice(&self.source[value.clone()]);
-            }
+            text.extend_from_slice(&written);
         }
         if text.len() == before {
             text.push(b'{');
@@ -226,27 +242,74 @@ impl<'a> Redaction<'a> {
         Ok(())
     }
 
-    fn is_known(&mut self, key: &[u8]) -> bool {
-        let is_known = PLAIN_KEYS.contains(&key);
-        if !is_known && self.facts.unknown.len() < MOST_UNKNOWN {
+    fn note_unknown(&mut self, key: &[u8]) {
+        if self.facts.unknown.len() < MOST_UNKNOWN {
             self.facts.unknown.insert(decode(key).into_owned());
         }
-        is_known
     }
 
-    /// Writes an array of names of references with the keys in them replaced.
-    fn redact_names(&mut self, record: &Record<'a>, key: &[u8], names: &Range<usize>, text: &mut Vec<u8>) -> Scan<()> {
-        if record.address.is_some_and(|address| self.namespaces.contains(&address)) {
-            text.extend_from_slice(&self.source[names.clone()]);
-            return Ok(());
+    /// Writes what may stay of a value; returns whether there is anything.
+    fn redact_value(
+        &mut self,
+        record: &Record<'a>,
+        says: Says,
+        key: &[u8],
+        value: &Range<usize>,
+        out: &mut Vec<u8>,
+    ) -> Scan<bool> {
+        let raw = &self.source[value.clone()];
+        let text = raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\"")).map(decode);
+        let stays = match (says, text) {
+            // a value of another kind than the format has for the key could say anything
+            (Says::Command, _) => false,
+            (Says::References, None) => {
+                let is_list = raw.first() == Some(&b'[');
+                if is_list {
+                    self.redact_names(record, key, value, out)?;
+                    return Ok(true);
+                }
+                raw == b"null"
+            }
+            (Says::Addresses, None) => raw == b"null" || are_addresses(raw),
+            (Says::Counts, None) => are_counts(raw),
+            (Says::Number, Some(text)) => address_of_text(&text).is_some(),
+            (Says::Word, Some(text)) => is_word(&text),
+            (Says::Sentence, Some(_)) => true,
+            (Says::Place, Some(text)) => names::is_place(&text),
+            (Says::Name | Says::Thread, Some(text)) => {
+                let (stays, kind) = match says {
+                    Says::Thread => (text == names::MAIN_THREAD, "thread"),
+                    _ => (names::is_code(&text) && !(key == b"name" && record.is_called_by_people()), "name"),
+                };
+                if !stays && !names::is_placeholder(&text) && !text.is_empty() {
+                    let placeholder = self.numbered(kind, &text);
+                    out.extend_from_slice(serde_json::Value::from(placeholder).to_string().as_bytes());
+                    return Ok(true);
+                }
+                true
+            }
+            (Says::Value, Some(text)) => record.is_code() && names::is_of_code(&text),
+            (Says::Value, None) => false,
+            (_, None) => is_plain(raw),
+            (Says::References | Says::Addresses | Says::Counts, Some(_)) => false,
+        };
+        if stays {
+            out.extend_from_slice(raw);
         }
+        Ok(stays)
+    }
+
+    /// Writes an array of names of references with the data in them replaced.
+    fn redact_names(&mut self, record: &Record<'a>, key: &[u8], names: &Range<usize>, text: &mut Vec<u8>) -> Scan<()> {
         let kinds = record.field(b"kinds").filter(|_| key == b"edges").map_or(&[][..], |kinds| &self.source[kinds]);
         let kinds = kinds.strip_prefix(b"\"").unwrap_or(b"");
         let is_sequence = [&b"list"[..], b"tuple", b"collections.deque"].contains(&record.type_name);
+        let is_namespace = record.address.is_some_and(|address| self.namespaces.contains(&address));
+        let is_data = self.data_holders.contains(record.type_name);
         let mut position = 0;
         text.push(b'[');
         let source = self.source;
-        Self::each_string_of(source, names.clone(), |name| {
+        each_string(source, names.clone(), |name| {
             if position > 0 {
                 text.push(b',');
             }
@@ -257,15 +320,16 @@ impl<'a> Redaction<'a> {
                 return;
             };
             let readable = decode(name);
-            match bracketed(readable.as_bytes(), is_index) {
+            let place = Place { is_index, is_namespace, is_data };
+            match names::data_in(&readable, place).filter(|_| !self.options.keep_keys) {
                 None => {
                     text.push(b'"');
                     text.extend_from_slice(name);
                     text.push(b'"');
                 }
-                Some(inside) => {
-                    let placeholder = self.placeholder(&readable[inside.clone()]);
-                    let around = [&readable[..inside.start], &placeholder, &readable[inside.end..]];
+                Some(data) => {
+                    let placeholder = self.placeholder(&readable[data.clone()]);
+                    let around = [&readable[..data.start], &placeholder, &readable[data.end..]];
                     text.extend_from_slice(serde_json::Value::from(around.concat()).to_string().as_bytes());
                 }
             }
@@ -276,55 +340,130 @@ impl<'a> Redaction<'a> {
 
     /// What stands for a key: its kind, and a number that is the same wherever the same key is.
     fn placeholder(&mut self, key: &str) -> String {
-        self.facts.keys += 1;
-        let next = self.numbers.len() as u64 + 1;
-        let number = *self.numbers.entry(xxh3_128(key.as_bytes())).or_insert(next);
         let kind = match key.as_bytes().first() {
             Some(b'\'' | b'"') => "str",
-            Some(b'b') if key.len() > 1 => "bytes",
+            Some(b'b') if key.len() > 1 && matches!(key.as_bytes()[1], b'\'' | b'"') => "bytes",
             Some(b'0'..=b'9' | b'-') if key.contains('.') => "float",
             Some(b'0'..=b'9' | b'-') => "int",
             Some(b'(') => "tuple",
             _ => "key",
         };
+        self.numbered(kind, key)
+    }
+
+    fn numbered(&mut self, kind: &str, text: &str) -> String {
+        self.facts.keys += 1;
+        let next = self.numbers.len() as u64 + 1;
+        let number = *self.numbers.entry(xxh3_128(text.as_bytes())).or_insert(next);
         format!("<{kind} {number}>")
     }
+}
 
-    fn each_string(&self, array: Range<usize>, string: impl FnMut(Option<&'a [u8]>)) -> Scan<()> {
-        Self::each_string_of(self.source, array, string)
+/// A value that is no text and says nothing in words.
+fn is_plain(raw: &[u8]) -> bool {
+    !matches!(raw.first(), None | Some(b'{' | b'[' | b'"'))
+}
+
+fn is_word(text: &str) -> bool {
+    const LONGEST: usize = 64;
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'+' | b'-' | b':' | b'?');
+    text.bytes().all(is_part)
+        && (text.len() <= LONGEST || text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'?'))
+}
+
+/// Whether all of an array are addresses.
+fn are_addresses(raw: &[u8]) -> bool {
+    Scanner::new(raw, 0).array(|scanner| scanner.address().map(|_| ())).is_ok()
+}
+
+/// Whether all of an object are numbers under names.
+fn are_counts(raw: &[u8]) -> bool {
+    let mut are_counts = true;
+    let read = Scanner::new(raw, 0).object(|key, scanner| {
+        are_counts &= is_identifier(&decode(key)) && is_plain(scanner.skip()?);
+        Ok(())
+    });
+    are_counts && read.is_ok()
+}
+
+/// Visits the strings of an array, as they stand between their quotes; `None` for anything else.
+fn each_string<'a>(source: &'a Source, array: Range<usize>, mut string: impl FnMut(Option<&'a [u8]>)) -> Scan<()> {
+    let mut scanner = Scanner::new(&source[..array.end], array.start);
+    if scanner.peek() != Some(b'[') {
+        return Ok(());
     }
+    scanner.array(|scanner| {
+        if scanner.peek() == Some(b'"') {
+            string(Some(scanner.string()?));
+        } else {
+            scanner.skip()?;
+            string(None);
+        }
+        Ok(())
+    })
+}
 
-    /// Visits the strings of an array, as they stand between their quotes; `None` for anything else.
-    fn each_string_of(source: &'a Source, array: Range<usize>, mut string: impl FnMut(Option<&'a [u8]>)) -> Scan<()> {
-        let mut scanner = Scanner::new(&source[..array.end], array.start);
-        if scanner.peek() != Some(b'[') {
+/// Dictionaries that others refer to as a namespace, and what classes derive from.
+#[derive(Default)]
+struct Namespaces<'a> {
+    /// Addresses, and types of those that refer to them.
+    found: Vec<(u64, &'a [u8])>,
+    /// Address of the base of each class, by its own address and name.
+    bases: Vec<(u64, Cow<'a, str>, u64)>,
+}
+
+impl<'a> Namespaces<'a> {
+    /// Notes what the record refers to.
+    fn note(&mut self, source: &'a Source, record: &Record<'a>) -> Scan<()> {
+        let Some(edges) = record.field(b"edges") else { return Ok(()) };
+        let text = &source[edges.clone()];
+        let is_class = memmem::find(text, b"\"__base__\"").is_some();
+        if !is_class && !NAMESPACES.iter().any(|name| memmem::find(text, name).is_some()) {
             return Ok(());
         }
+        let mut names = Vec::new();
+        each_string(source, edges, |name| names.push(name))?;
+        let Some(references) = record.references() else { return Ok(()) };
+        let mut scanner = Scanner::new(&source[..references.end], references.start);
+        let mut names = names.into_iter();
+        let own_name = record.field(b"name").map(|name| source[name].trim_ascii());
+        let own_name = own_name.and_then(|name| name.strip_prefix(b"\"")?.strip_suffix(b"\""));
         scanner.array(|scanner| {
-            if scanner.peek() == Some(b'"') {
-                string(Some(scanner.string()?));
-            } else {
-                scanner.skip()?;
-                string(None);
+            let address = scanner.address()?;
+            match (names.next().flatten(), record.address, own_name) {
+                (Some(b"__base__"), Some(own), Some(name)) => self.bases.push((own, decode(name), address)),
+                (Some(name), ..) if NAMESPACES.contains(&name) => self.found.push((address, record.type_name)),
+                _ => {}
             }
             Ok(())
         })
     }
-}
 
-/// Where in a name the text of a key stands; `None` where there is none, or it is an index, a local variable or a type.
-fn bracketed(name: &[u8], is_index: bool) -> Option<Range<usize>> {
-    if memmem::find(name, b"f_locals[").is_some() {
-        return None;
+    /// Names of the types whose objects hold data under names: those that are known, and what derives from them.
+    fn data_holders(&self) -> FxHashSet<Vec<u8>> {
+        let mut holders: FxHashSet<Vec<u8>> = names::DATA_HOLDERS.iter().map(|name| name.to_vec()).collect();
+        let mut classes: FxHashSet<u64> = FxHashSet::default();
+        // each round finds what derives from what the one before found
+        loop {
+            let before = (holders.len(), classes.len());
+            for (own, name, base) in &self.bases {
+                if holders.contains(name.as_bytes()) || classes.contains(base) {
+                    classes.insert(*own);
+                    holders.insert(name.as_bytes().to_vec());
+                }
+            }
+            if before == (holders.len(), classes.len()) {
+                return holders;
+            }
+        }
     }
-    let open = memchr(b'[', name)? + 1;
-    let close = name.iter().rposition(|byte| *byte == b']').filter(|close| *close >= open).unwrap_or(name.len());
-    let inside = &name[open..close];
-    let is_number = inside.iter().all(u8::is_ascii_digit);
-    let is_member = open > 1 && !name.starts_with(b"key [");
-    let is_type = inside.first() == Some(&b'<') && inside.last() == Some(&b'>') && !inside.contains(&b' ');
-    let stays = inside.is_empty() || is_type || (is_number && (is_index || is_member));
-    (!stays).then_some(open..close)
+
+    /// Addresses of the dictionaries whose keys are names in the code.
+    fn of_code(&self, data_holders: &FxHashSet<Vec<u8>>) -> FxHashSet<u64> {
+        let (data, code): (Vec<_>, Vec<_>) = self.found.iter().partition(|(_, holder)| data_holders.contains(*holder));
+        let data: FxHashSet<u64> = data.into_iter().map(|(address, _)| address).collect();
+        code.into_iter().map(|(address, _)| address).filter(|address| !data.contains(address)).collect()
+    }
 }
 
 /// One line, as the places of its keys and values.
@@ -367,9 +506,14 @@ impl<'a> Record<'a> {
         [&b"refs"[..], b"referents", b"references", b"children"].iter().find_map(|name| self.field(name))
     }
 
-    /// Whether the value is a string that says where the object is in the code.
-    fn is_code(&self, value: &[u8]) -> bool {
-        CODE_TYPES.contains(&self.type_name) && value.first() == Some(&b'"')
+    /// Whether its value says where or how the object is called in the code.
+    fn is_code(&self) -> bool {
+        CODE_TYPES.contains(&self.type_name)
+    }
+
+    /// Whether its name is a person's choice at run time.
+    fn is_called_by_people(&self) -> bool {
+        names::CALLED_BY_PEOPLE.contains(&self.type_name)
     }
 }
 

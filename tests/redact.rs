@@ -140,3 +140,165 @@ fn what_has_no_record_a_line_is_refused() {
         assert!(ran.stderr.contains("a record a line"), "{}", ran.stderr);
     }
 }
+
+/// Places of a dump where data may stand, with `@` for it: 60 of them, each in a line of its own. `@` is a word that could be
+/// an identifier, `@ @` is none.
+const PLACES: [&str; 60] = [
+    // values, whatever they are and whatever holds them
+    r#"{"address":A,"type":"str","size":60,"len":5,"value":"@","refs":[]}"#,
+    r#"{"address":A,"type":"bytes","size":60,"value":"b'@'","refs":[]}"#,
+    r#"{"address":A,"type":"str","size":60,"repr":"'@'","refs":[]}"#,
+    r#"{"address":A,"type":"shop.Token","size":60,"value":["@"],"refs":[]}"#,
+    r#"{"address":A,"type":"shop.Token","size":60,"value":{"@":1},"refs":[]}"#,
+    r#"{"address":A,"type":"function","size":60,"name":"f","value":"= @ =","refs":[]}"#,
+    r#"{"address":A,"type":"module","size":60,"name":"m","value":"https://@:80","refs":[]}"#,
+    r#"{"address":A,"type":"frame","size":60,"name":"m","value":{"line":"@"},"refs":[]}"#,
+    // keys of dictionaries
+    r#"{"address":A,"type":"dict","size":60,"refs":[16],"edges":["['@']"]}"#,
+    r#"{"address":A,"type":"dict","size":60,"refs":[16],"edges":["key ['@']"]}"#,
+    r#"{"address":A,"type":"dict","size":60,"refs":[16],"edges":["[b'@']"]}"#,
+    r#"{"address":A,"type":"dict","size":60,"refs":[16],"edges":["[('@', 1)]"]}"#,
+    r#"{"address":A,"type":"dict","size":60,"refs":[16],"edges":["[\"it's @\"]"]}"#,
+    r#"{"address":A,"type":"dict","size":60,"refs":[16],"edges":["['a]@']"]}"#,
+    r#"{"address":A,"type":"dict","size":60,"refs":[16],"edges":["['f_locals[@']"]}"#,
+    r#"{"address":A,"type":"dict","size":60,"refs":[16],"edges":["['<@>']"]}"#,
+    r#"{"address":A,"type":"dict","size":60,"refs":[16],"edges":["\u005b'@'\u005d"]}"#,
+    r#"{"address":A,"type":"list","size":60,"refs":[16],"edges":["['@']"]}"#,
+    r#"{"address":A,"type":"dict","size":60,"refs":[],"weak":[16],"weak_edges":["['@']"]}"#,
+    r#"{"address":A,"type":"shop.Cache","size":60,"refs":[16],"edges":["['@']"],"kinds":"v"}"#,
+    // attributes that no code can have written
+    r#"{"address":A,"type":"shop.Bag","size":60,"refs":[16],"edges":[".@ @"],"kinds":"a"}"#,
+    r#"{"address":A,"type":"shop.Bag","size":60,"refs":[16],"edges":[".@-@"]}"#,
+    r#"{"address":A,"type":"shop.Bag","size":60,"refs":[16],"edges":["@ @"]}"#,
+    r#"{"address":A,"type":"shop.Bag","size":60,"refs":[16],"edges":[".@/x[0]"]}"#,
+    r#"{"address":A,"type":"shop.Bag","size":60,"refs":[16],"edges":["x[0].@ @"]}"#,
+    r#"{"address":1001,"type":"dict","size":60,"refs":[16],"edges":["['@ @']"]}"#,
+    r#"{"address":1001,"type":"dict","size":60,"refs":[16],"edges":["key ['@ @']"]}"#,
+    r#"{"address":1001,"type":"dict","size":60,"refs":[16],"edges":["['@-example']"]}"#,
+    r#"{"address":A,"type":"frame","size":60,"name":"run","refs":[16],"edges":["f_locals['@ @']"]}"#,
+    r#"{"address":A,"type":"generator","size":60,"refs":[16],"edges":["gi_frame.f_locals['@!']"]}"#,
+    // objects that are made to hold data under names
+    r#"{"address":A,"type":"types.SimpleNamespace","size":60,"refs":[16],"edges":[".@"],"kinds":"a"}"#,
+    r#"{"address":A,"type":"types.SimpleNamespace","size":60,"refs":[16],"edges":["@"]}"#,
+    r#"{"address":A,"type":"argparse.Namespace","size":60,"refs":[16],"edges":[".@"]}"#,
+    r#"{"address":A,"type":"_thread._local","size":60,"refs":[16],"edges":[".@"]}"#,
+    r#"{"address":A,"type":"shop.Local","size":60,"refs":[16],"edges":[".@"]}"#,
+    r#"{"address":A,"type":"shop.LocalOfLocal","size":60,"refs":[16],"edges":[".@"]}"#,
+    r#"{"address":1002,"type":"dict","size":60,"refs":[16],"edges":["['@']"]}"#,
+    r#"{"address":1003,"type":"dict","size":60,"refs":[16],"edges":["['@']"]}"#,
+    r#"{"address":1004,"type":"dict","size":60,"refs":[16],"edges":["['@']"]}"#,
+    r#"{"address":1005,"type":"dict","size":60,"refs":[16],"edges":["['@']"]}"#,
+    // what people call things
+    r#"{"root":"frame","name":"run","thread":"@","object":16}"#,
+    r#"{"root":"frame","name":"run","thread":"Thread-1 (@ @)","object":16}"#,
+    r#"{"root":"task","name":"fetch @ @","object":16}"#,
+    r#"{"root":"context","name":"@ at example","object":16}"#,
+    r#"{"address":A,"type":"_asyncio.Task","size":60,"name":"@","refs":[]}"#,
+    r#"{"address":A,"type":"type","size":60,"name":"shop.Customer @ @","refs":[]}"#,
+    r#"{"address":A,"type":"shop.Customer <@ @>","size":60,"refs":[]}"#,
+    r#"{"address":A,"type":"module","size":60,"name":"plugin for @/x","refs":[]}"#,
+    r#"{"address":A,"type":"Thing","module":"made for @","size":60,"refs":[]}"#,
+    r#"{"address":A,"type":"function","size":60,"name":"f('@')","refs":[]}"#,
+    // values of another kind than the key has
+    r#"{"address":A,"type":"str","size":"@","refs":[]}"#,
+    r#"{"address":A,"type":"str","size":60,"len":{"@":1},"refs":[]}"#,
+    r#"{"address":A,"type":"str","size":60,"rc":["@"],"refs":[]}"#,
+    r#"{"address":A,"type":"str","size":60,"site":"@","refs":[]}"#,
+    r#"{"address":A,"type":["@"],"size":60,"refs":[]}"#,
+    r#"{"address":A,"type":"str","size":60,"edges":{"@":1},"refs":[]}"#,
+    r#"{"root":{"@":1},"object":16}"#,
+    r#"{"end":{"objects":"@"}}"#,
+    // what nobody knows
+    r#"{"address":A,"type":"str","size":60,"token":"@","refs":[]}"#,
+    r#"{"address":A,"type":"str","size":60,"more":{"deep":[{"token":"@"}]},"refs":[]}"#,
+];
+
+#[test]
+fn none_of_sixty_secrets_is_left() {
+    let mut dump = String::from(
+        r#"{"retainers":1,"runtime":"cpython","command":["shop","--token","secret_cmd"],"time":{"by":"secret_time"},"pid":7}
+{"address":16,"type":"shop.Bag","size":56,"refs":[1001,1001],"edges":["__dict__","__weakref__"]}
+{"address":32,"type":"types.SimpleNamespace","size":56,"refs":[1002],"edges":["__dict__"]}
+{"address":48,"type":"_thread._local","size":56,"refs":[1003],"edges":["__dict__"]}
+{"address":64,"type":"shop.LocalOfLocal","size":56,"refs":[1004,1005],"edges":["__dict__","__dict__"]}
+{"address":80,"type":"shop.Bag","size":56,"refs":[1005],"edges":["__dict__"]}
+{"address":112,"type":"type","size":1000,"name":"shop.LocalOfLocal","refs":[128],"edges":["__base__"]}
+{"address":128,"type":"type","size":1000,"name":"shop.Local","refs":[144],"edges":["__base__"]}
+{"address":144,"type":"type","size":1000,"name":"_thread._local","refs":[160],"edges":["__base__"]}
+{"address":160,"type":"type","size":1000,"name":"object","refs":[],"edges":[]}
+"#,
+    );
+    for (number, place) in PLACES.iter().enumerate() {
+        let place = place.replace("\"address\":A", &format!("\"address\":{}", 10_000 + number));
+        dump.push_str(&place.replace('@', &format!("secret_{number:02}")));
+        dump.push('\n');
+    }
+    let (workshop, text, _) = redacted(&dump, &[]);
+    for (number, place) in PLACES.iter().enumerate() {
+        assert!(!text.contains(&format!("secret_{number:02}")), "{place}: {text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+    // nothing is lost that is no secret
+    for line in text.lines() {
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+    assert_eq!(text.lines().count(), dump.lines().count());
+    let twice = workshop.run(&["redact", "out.jsonl", "-o", "-", "--keep-keys"]);
+    assert_eq!(twice.stdout, text);
+}
+
+#[test]
+fn names_in_the_code_stay_whatever_python_calls_them() {
+    let lines = [
+        r#"{"address":16,"type":"method-wrapper","size":48,"refs":[],"edges":[]}"#,
+        r#"{"address":32,"type":"shop.Box[int, shop.Größe | None]","size":48,"refs":[16,16,16],"edges":[".größe","__class__",".a.b"]}"#,
+        r#"{"address":48,"type":"function","size":48,"name":"make.<locals>.<lambda>","refs":[16],"edges":["__closure__"]}"#,
+        r#"{"address":64,"type":"types.GenericAlias","size":48,"refs":[16,16],"edges":["callbacks[…]","_callbacks[0][1]"]}"#,
+        r#"{"address":80,"type":"frame","size":48,"name":"<module>","value":"/srv/my shop/web.py:42","refs":[16,16],"edges":["f_locals['.0']","f_locals['row']"]}"#,
+        r#"{"address":96,"type":"module","size":48,"name":"my-script","value":"/srv/shop/web.py","refs":[112],"edges":["__dict__"]}"#,
+        r#"{"address":112,"type":"dict","size":48,"refs":[16,16],"edges":["['_cache']","key ['_cache']"],"kinds":"vk"}"#,
+        r#"{"address":128,"type":"dict","size":48,"refs":[16],"edges":["[<shop.Key>]"],"kinds":"v"}"#,
+        r#"{"address":144,"type":"types.SimpleNamespace","size":48,"refs":[16],"edges":["__dict__"]}"#,
+        r#"{"address":160,"type":"str","size":48,"refs":[],"site":"/srv/shop/web.py:7"}"#,
+        r#"{"root":"frame","name":"serve (web.py:42)","thread":"MainThread","object":16}"#,
+        r#"{"root":"garbage","name":"gc.garbage[3]","object":16}"#,
+        r#"{"address":176,"type":"symtable entry","size":48,"refs":[16],"edges":["<stack>"]}"#,
+        r#"{"address":192,"type":"_thread._local","size":48,"refs":[16,16],"edges":["__dict__","dummies"]}"#,
+        r#"{"root":"hook","name":"sys.asyncgen_hooks.firstiter","object":16}"#,
+        r#"{"unseen":"contents of greenlets","count":2}"#,
+    ];
+    let dump = format!("{{\"retainers\":1}}\n{}\n", lines.join("\n"));
+    let (_, text, _) = redacted(&dump, &[]);
+    assert_eq!(text, dump);
+}
+
+#[test]
+fn every_key_of_the_documented_format_stays() {
+    let page = include_str!("../docs/heap-dump-format.md");
+    // the tables of keys: a key between backticks in the first column, what it says in the second
+    let keys: Vec<(&str, &str)> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .filter(|(key, _)| key.len() > 1 && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+        .collect();
+    assert!(keys.len() > 25, "{keys:?}");
+    for (key, says) in keys {
+        let value = match key {
+            "retainers" | "end" => continue,
+            "refs" | "weak" => "[16]",
+            "edges" | "weak_edges" => "[\".name\"]",
+            "site" => "\"web.py:1\"",
+            "type" | "name" | "module" | "root" | "runtime" | "kinds" | "unseen" => "\"word\"",
+            "thread" => "\"MainThread\"",
+            "time" | "runtime_version" => "\"3.11.7\"",
+            // what they say goes
+            "value" | "command" => continue,
+            _ => "7",
+        };
+        let dump = format!("{{\"retainers\":1,\"{key}\":{value}}}\n");
+        let (_, text, _) = redacted(&dump, &[]);
+        assert_eq!(text, dump, "{says}");
+    }
+    let end = "{\"retainers\":1}\n{\"end\":{\"objects\":25,\"references\":22,\"roots\":2}}\n";
+    assert_eq!(redacted(end, &[]).1, end);
+}

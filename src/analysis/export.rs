@@ -2,7 +2,9 @@
 //!
 //! Columns: `address`, `type`, `shallow_size`, `distance` from the nearest module root (empty where no module leads to
 //! the object), `idom`, the address of the immediate dominator (0 for the virtual root above all roots, empty where no root
-//! leads to the object), and `retained`, bytes. Later columns are added at the end.
+//! leads to the object), and `retained`, bytes (empty where no root leads to the object). In a graph whose ids are its own,
+//! and one of them is 0, `idom` is empty for the virtual root too: no row says 0 but of that object. Later columns are added
+//! at the end.
 
 use std::io::{self, Write};
 
@@ -31,9 +33,11 @@ pub fn export(heap: &Heap, choice: &RootChoice, rows: Rows, out: &mut dyn Write)
     if rows == Rows::Csv {
         writeln!(out, "address,type,shallow_size,distance,idom,retained")?;
     }
+    let above_roots = heap.graph.object_at(VIRTUAL_ROOT).is_none().then_some(VIRTUAL_ROOT);
     for object in heap.graph.objects() {
         let row = Row {
             object,
+            above_roots,
             distance: distances.distance(object).filter(|_| distances.pass(object) == Some(0)),
             dominator: dominators.immediate_dominator(object),
             retained: dominators.is_reachable(object).then(|| dominators.retained_size(object)),
@@ -46,9 +50,14 @@ pub fn export(heap: &Heap, choice: &RootChoice, rows: Rows, out: &mut dyn Write)
     Ok(())
 }
 
+/// The address of the virtual root above all roots: that of no object in the heap of a process.
+const VIRTUAL_ROOT: u64 = 0;
+
 /// What is written of an object beside its address, type and size.
 struct Row {
     object: ObjectId,
+    /// What to write for the virtual root, if anything.
+    above_roots: Option<u64>,
     distance: Option<u32>,
     dominator: Option<Holder>,
     retained: Option<u64>,
@@ -62,7 +71,7 @@ fn csv_row(heap: &Heap, row: &Row, out: &mut dyn Write) -> io::Result<()> {
     };
     let dominator = match row.dominator {
         Some(Holder::Object(dominator)) => address(dominator),
-        Some(Holder::Root) => "0".to_owned(),
+        Some(Holder::Root) => row.above_roots.map(|root| root.to_string()).unwrap_or_default(),
         None => String::new(),
     };
     let distance = row.distance.map(|distance| distance.to_string()).unwrap_or_default();
@@ -90,9 +99,9 @@ fn json_row(heap: &Heap, row: &Row, out: &mut dyn Write) -> io::Result<()> {
     let address = |object: ObjectId| -> serde_json::Value {
         graph.named_id(object).map_or_else(|| graph.address(object).into(), Into::into)
     };
-    let dominator = row.dominator.map(|dominator| match dominator {
-        Holder::Object(dominator) => address(dominator),
-        Holder::Root => 0.into(),
+    let dominator = row.dominator.and_then(|dominator| match dominator {
+        Holder::Object(dominator) => Some(address(dominator)),
+        Holder::Root => row.above_roots.map(Into::into),
     });
     let row = serde_json::json!({
         "address": address(row.object),

@@ -285,12 +285,7 @@ impl<'a> Injector<'a> {
     ///
     /// # Errors
     /// Why it did not run, or not whole. The process goes on in any case.
-    pub fn run(
-        mut self,
-        line: &str,
-        deadline: Instant,
-        is_taken_up: &dyn Fn() -> bool,
-    ) -> Outcome<Injected> {
+    pub fn run(mut self, line: &str, deadline: Instant, is_taken_up: &dyn Fn() -> bool) -> Outcome<Injected> {
         if line.len() as u64 > 1 << 20 || line.contains('\0') {
             return Err(Failure::Impossible("the line is too long, or no text".to_owned()));
         }
@@ -308,12 +303,7 @@ impl<'a> Injector<'a> {
         }
     }
 
-    fn try_run(
-        &mut self,
-        line: &str,
-        deadline: Instant,
-        is_taken_up: &dyn Fn() -> bool,
-    ) -> Outcome<Try> {
+    fn try_run(&mut self, line: &str, deadline: Instant, is_taken_up: &dyn Fn() -> bool) -> Outcome<Try> {
         let Some(mut session) = Session::open(self, line)? else { return Ok(Try::Again) };
         let Some(may_call) = session.may_call()? else { return Ok(Try::Again) };
         if may_call {

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use crate::native_core::NATIVE_CORE;
 
-/// The capture agent: one Python file, as `retainers agent` prints it and as captures from outside run it.
-pub const AGENT: &str = include_str!("../../python/retainers/agent.py");
+pub use self::scripts::AGENT;
 
 /// The shared library that walks a heap natively; empty where this build has none.
 pub fn native_core() -> &'static [u8] {
@@ -83,6 +82,7 @@ pub mod process;
 mod receive;
 #[cfg(target_os = "linux")]
 pub mod remote;
+mod scripts;
 #[cfg(target_os = "linux")]
 mod stop;
 #[cfg(target_os = "linux")]

@@ -14,7 +14,8 @@ use super::memory::{Memory, ProcessMemory};
 use super::process::{INSIDE, Process, Rights, Status};
 use super::receive::{Entered, Signals, Stopped, receive};
 use super::remote::Remote;
-use super::{AGENT, Captured, Request, Way, native_core};
+use super::scripts::{after_fork, before_fork};
+use super::{Captured, Request, Way, native_core};
 use crate::error::{Error, Result};
 
 /// The first version whose process can be captured.
@@ -40,8 +41,13 @@ pub fn capture(request: &Request, out: &mut dyn Write) -> Result<Captured> {
     let status = status(process).map_err(failed)?;
     let interpreter = interpreter(process).map_err(failed)?;
     let signals = Signals::hold().map_err(|error| failed(format!("signals cannot be held back: {error}")))?;
-    let agent = format!("{AGENT}\n\n{}", include_str!("../../python/from_outside.py"));
-    let texts = [("agent.py", agent.as_bytes()), ("native.py", NATIVE), ("native_core.so", native_core())];
+    let (before, after) = (before_fork(), after_fork());
+    let texts = [
+        ("before.py", before.as_bytes()),
+        ("agent.py", after.as_bytes()),
+        ("native.py", NATIVE),
+        ("native_core.so", native_core()),
+    ];
     let (meeting, pipes) =
         Meeting::with(process, &status, &texts).map_err(|error| failed(no_meeting(process, &error)))?;
     let is_over = AtomicBool::new(false);

@@ -1,11 +1,10 @@
-//! One JSON array of records, on one line or on many, read in pieces in parallel.
-
-use memchr::memchr;
+//! Records one after another, in JSON arrays or in none, on one line or on many, read in pieces in parallel.
 
 use super::learned::Learned;
 use super::python::{Piece, table_for};
 use super::record::Record;
-use super::scan::Scanner;
+use super::repair;
+use super::scan::{BYTE_ORDER_MARK, Scanner, first_document};
 use super::split::{self, Beginning, Stop};
 use crate::progress::Progress;
 use crate::source::Source;
@@ -13,22 +12,30 @@ use crate::source::Source;
 /// Bytes of a piece. Each is a table of its own later.
 pub(super) const PIECE: usize = 4 << 20;
 
-/// Reads an array of records. After a record that cannot be read, reading goes on with the next line that starts one.
-/// `piece` is the number of bytes in a piece.
+/// Reads records, whatever brackets and commas stand between them: one array, several, or none. `piece` is the number of bytes
+/// in a piece.
 pub(super) fn read(source: &Source, piece: usize, progress: &Progress) -> Vec<Piece> {
     let bytes: &[u8] = source;
-    let mut scanner = Scanner::new(bytes, memchr(b'[', bytes).map_or(0, |bracket| bracket + 1));
+    let first = first_document(bytes);
+    let mut scanner = Scanner::new(bytes, first);
+    let is_array = scanner.peek() == Some(b'[');
+    while scanner.take(b'[') {}
     scanner.peek();
     let start = scanner.position();
-    let beginning = Beginning::of_item(bytes, start);
+    let beginning = Beginning::of_list(bytes, start, false);
     let mut pieces = Vec::new();
+    let mut ends = Piece::default();
+    if first > BYTE_ORDER_MARK.len() {
+        ends.damage.broken(0, "expected a record");
+    }
+    pieces.push(ends);
     split::read(
         bytes,
         start,
         piece.max(1),
         beginning.as_ref(),
         |start, limit| {
-            let (read, stop, end) = read_piece(source, start, limit);
+            let (read, stop, end) = read_piece(source, start, limit, beginning.as_ref());
             ((read, end - start), stop)
         },
         |(piece, length): (Piece, usize)| {
@@ -37,11 +44,16 @@ pub(super) fn read(source: &Source, piece: usize, progress: &Progress) -> Vec<Pi
             pieces.push(piece);
         },
     );
+    if is_array && bytes.trim_ascii_end().last() != Some(&b']') {
+        let mut end = Piece::default();
+        end.damage.cut_off = Some(format!("the array is not closed at byte {}", bytes.len()));
+        pieces.push(end);
+    }
     pieces
 }
 
 /// Reads records from `start` on, up to the first that begins at or after `limit`, and tells where that stopped.
-fn read_piece(source: &Source, start: usize, limit: usize) -> (Piece, Stop, usize) {
+fn read_piece(source: &Source, start: usize, limit: usize, beginning: Option<&Beginning<'_>>) -> (Piece, Stop, usize) {
     let bytes: &[u8] = source;
     let range = start..limit.clamp(start, bytes.len().max(start));
     let mut piece = Piece::default();
@@ -52,46 +64,35 @@ fn read_piece(source: &Source, start: usize, limit: usize) -> (Piece, Stop, usiz
     let mut learned = Learned::default();
     let mut scanner = Scanner::new(bytes, start);
     let stop = loop {
-        while scanner.take(b',') {}
+        pass_brackets(&mut scanner);
         let place = scanner.position();
         if place >= limit {
             break Stop::At(place);
         }
-        match scanner.peek() {
-            Some(b'{') => {}
-            Some(b']') => break Stop::End,
-            Some(_) => {
-                piece.damage.broken(place as u64, "expected a record");
-                if !next_record(bytes, &mut scanner) {
-                    break Stop::End;
-                }
-                continue;
-            }
-            None => {
-                piece.damage.cut_off = Some(format!("the array is not closed at byte {}", bytes.len()));
-                break Stop::End;
-            }
+        if scanner.peek().is_none() {
+            break Stop::End;
         }
         if let (end, true) = learned.read(bytes, place, place + 1, &mut piece.table) {
             scanner.seek(end);
             continue;
         }
         let before = piece.table.len();
-        let read = piece.record(&mut scanner, &mut record, place);
-        if read.is_ok() && piece.table.len() > before && learned.is_curious() {
-            learned.learn(bytes, place, scanner.position());
-        }
-        if let Err(malformed) = read {
-            // what is left out has no strings to show
-            scanner.lone_surrogates = 0;
-            if malformed.offset >= bytes.len() {
-                piece.damage.cut_off = Some(format!("the last record breaks off at byte {}", bytes.len()));
-                break Stop::End;
+        match piece.record(&mut scanner, &mut record, place) {
+            Ok(()) if piece.table.len() > before && learned.is_curious() => {
+                learned.learn(bytes, place, scanner.position());
             }
-            piece.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
-            scanner.seek(malformed.offset.max(place + 1));
-            if !next_record(bytes, &mut scanner) {
-                break Stop::End;
+            Ok(()) => {}
+            Err(malformed) => {
+                // what is left out has no strings to show
+                scanner.lone_surrogates = 0;
+                if malformed.offset >= bytes.len() {
+                    piece.damage.cut_off = Some(format!("the last record breaks off at byte {}", bytes.len()));
+                    break Stop::End;
+                }
+                piece.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
+                if !repair::go_on(bytes, &mut scanner, place, &malformed, beginning) {
+                    break Stop::End;
+                }
             }
         }
     };
@@ -99,16 +100,9 @@ fn read_piece(source: &Source, start: usize, limit: usize) -> (Piece, Stop, usiz
     (piece, stop, scanner.position())
 }
 
-/// Moves to the next line that begins with `{`.
-fn next_record(bytes: &[u8], scanner: &mut Scanner<'_>) -> bool {
-    while let Some(distance) = bytes.get(scanner.position()..).and_then(|rest| memchr(b'\n', rest)) {
-        scanner.seek(scanner.position() + distance + 1);
-        let mut ahead = scanner.clone();
-        let _ = ahead.take(b',');
-        if ahead.peek() == Some(b'{') {
-            scanner.seek(ahead.position());
-            return true;
-        }
+/// Moves the cursor to what is neither white space nor stands between records: where one array ends, another may begin.
+fn pass_brackets(scanner: &mut Scanner<'_>) {
+    while let Some(b',' | b'[' | b']') = scanner.peek() {
+        scanner.seek(scanner.position() + 1);
     }
-    false
 }

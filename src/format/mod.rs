@@ -5,11 +5,14 @@
 mod array;
 mod block;
 pub mod estimate;
+pub mod foreign;
 pub mod indexed;
 pub mod json_graph;
 mod learned;
+mod pairs;
 pub mod python;
 pub mod record;
+mod repair;
 pub mod retainers;
 pub mod scan;
 mod split;
@@ -18,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::graph::Heap;
+use crate::graph::{Damage, Heap};
 use crate::progress::Progress;
 use crate::source::Source;
 
@@ -61,17 +64,39 @@ pub fn open(path: &Path, progress: &Progress) -> Result<Heap> {
 /// Reads a dump of any known format.
 ///
 /// # Errors
-/// As [`open`], but for opening.
+/// As [`open`], but for opening; and the bytes are of a format that is known and not read, or no record of them can be read.
 pub fn read(source: Source, progress: &Progress) -> Result<Heap> {
     let source = Arc::new(source);
+    if let Some(foreign) = foreign::misleading(&source) {
+        return Err(refused(&source, foreign));
+    }
     let format = FORMATS.iter().find(|format| (format.sniff)(&source)).ok_or_else(|| unknown(&source))?;
     let mut heap = (format.read)(Arc::clone(&source), progress)?;
+    if heap.graph.object_count() == 0 {
+        return Err(nothing_read(format.name, &heap.damage));
+    }
     heap.about.file = source.name().to_owned();
     heap.about.bytes = source.len() as u64;
     Ok(heap)
 }
 
+/// Of a dump of which no record could be read nothing may be said, least of all that all is well.
+fn nothing_read(format: &'static str, damage: &Damage) -> Error {
+    let broken = damage.first_broken.as_ref();
+    let offset = broken.map_or(0, |(offset, _)| *offset);
+    let facts = damage.facts();
+    let reason = if facts.is_empty() { "it has none".to_owned() } else { facts.join("; ") };
+    Error::Malformed { format, offset, reason: format!("no record could be read: {reason}") }
+}
+
+fn refused(source: &Source, foreign: &foreign::Foreign) -> Error {
+    Error::Foreign { name: source.name().to_owned(), what: foreign.name, advice: foreign.advice }
+}
+
 fn unknown(source: &Source) -> Error {
+    if let Some(foreign) = foreign::find(source) {
+        return refused(source, foreign);
+    }
     let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
     Error::UnknownFormat { name: source.name().to_owned(), start: first_bytes(source), known: known.join("; ") }
 }

@@ -10,14 +10,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 use rayon::prelude::*;
 
 use super::array;
 use super::learned::{Learned, Recognised};
-use super::record::{self, Aside, Kept, Order, Record};
-use super::scan::{Scanner, decode};
-use crate::error::Result;
+use super::pairs;
+use super::record::{self, Aside, IDS, Kept, Order, REFERENCES, Record, TYPES};
+use super::repair;
+use super::scan::{BYTE_ORDER_MARK, Malformed, Scanner, decode, first_document};
+use crate::error::{Error, Result};
 use crate::graph::csr::partition;
 use crate::graph::{About, Damage, Description, GraphBuilder, Heap, ObjectTable, Records, ReferenceSlot};
 use crate::progress::{Phase, Progress};
@@ -30,8 +32,10 @@ pub struct Dialect {
     pub name: &'static str,
     /// What the order of references means.
     pub order: Order,
-    /// One record a line; otherwise one array.
+    /// One record a line; otherwise arrays, or records on several lines each.
     pub is_lines: bool,
+    /// Whether the first record lists references.
+    pub has_references: bool,
 }
 
 /// Everything that came out of the records of a dump.
@@ -62,7 +66,7 @@ pub struct Asides {
 /// Reads a gc export.
 ///
 /// # Errors
-/// More objects than ids.
+/// More objects than ids, or no record lists references.
 pub fn read(source: Arc<Source>, dialect: Dialect, progress: &Progress) -> Result<Heap> {
     let mut loaded = load(&source, dialect.is_lines, progress);
     let about = About {
@@ -71,9 +75,16 @@ pub fn read(source: Arc<Source>, dialect: Dialect, progress: &Progress) -> Resul
         has_reference_names: loaded.has_names,
         ..About::default()
     };
-    let records = RecordText { source, order: dialect.order };
+    if loaded.counts.0 > 1 && loaded.counts.1 == 0 && !dialect.has_references {
+        let reason = "its records list no references: `refs`, `referents`, `references` or `children`".to_owned();
+        return Err(Error::Malformed { format: dialect.name, offset: 0, reason });
+    }
+    let mut records = RecordText { source, order: dialect.order };
     let module_name = |place| records.describe(place, "module").name;
     let graph = loaded.builder.finish(&mut loaded.damage, &module_name, progress)?;
+    if dialect.order == Order::Traversal && pairs::keys_come_first(&graph, &records) {
+        records.order = Order::KeysFirst;
+    }
     Ok(Heap::new(graph, Box::new(records), about, loaded.damage))
 }
 
@@ -92,7 +103,7 @@ pub fn load(source: &Source, is_lines: bool, progress: &Progress) -> Loaded {
     merged(source, read.collect())
 }
 
-/// Reads all records of a dump that is one array, split into pieces of so many bytes.
+/// Reads all records of a dump that has not one a line, split into pieces of so many bytes.
 pub fn load_array(source: &Source, piece: usize, progress: &Progress) -> Loaded {
     progress.start(Phase::Read, source.len() as u64);
     merged(source, array::read(source, piece, progress))
@@ -225,32 +236,37 @@ impl Piece {
 
     fn line<'a>(&mut self, bytes: &'a [u8], start: usize, end: usize, record: &mut Record<'a>) {
         let mut scanner = Scanner::new(&bytes[..end], start);
-        match scanner.peek() {
-            None => return,
-            // a byte order mark, or an array with a record on each line
-            Some(0xef) if start == 0 => scanner.seek(3),
-            Some(b'[' | b']') => scanner.seek(scanner.position() + 1),
-            Some(_) => {}
+        if start == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
+            scanner.seek(BYTE_ORDER_MARK.len());
         }
-        if scanner.peek().is_none() {
-            return;
+        loop {
+            // an array with a record on each line, or with several
+            while let Some(b'[' | b']' | b',') = scanner.peek() {
+                scanner.seek(scanner.position() + 1);
+            }
+            if scanner.peek().is_none() {
+                return;
+            }
+            let place = scanner.position();
+            if let Err(malformed) = self.record(&mut scanner, record, place) {
+                self.broken_line(bytes, (place, end), &malformed);
+                scanner.lone_surrogates = 0;
+                // where no record begins, the whole line is none
+                let is_record = bytes.get(place) == Some(&b'{');
+                if !is_record || !repair::go_on(&bytes[..end], &mut scanner, place, &malformed, None) {
+                    return;
+                }
+            }
         }
-        let place = scanner.position();
-        let result = self.record(&mut scanner, record, place);
-        let result = result.and_then(|()| {
-            let _ = scanner.take(b',');
-            let _ = scanner.take(b']');
-            match scanner.peek() {
-                None => Ok(()),
-                Some(_) => Err(scanner.malformed("the end of the line")),
-            }
-        });
-        if let Err(malformed) = result {
-            if end == bytes.len() {
-                self.damage.cut_off = Some(format!("the last line breaks off at byte {}", malformed.offset));
-            } else {
-                self.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
-            }
+    }
+
+    /// Counts a line that cannot be read from `place` on. The last one of a dump may have been cut off.
+    fn broken_line(&mut self, bytes: &[u8], (place, end): (usize, usize), malformed: &Malformed) {
+        let is_whole = || Scanner::new(&bytes[..end], place).skip().is_ok();
+        if end == bytes.len() && !is_whole() {
+            self.damage.cut_off = Some(format!("the last line breaks off at byte {}", malformed.offset));
+        } else {
+            self.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
         }
     }
 
@@ -273,6 +289,7 @@ impl Piece {
     /// Counts what is in a record that was added to the table.
     fn count(&mut self, kept: Kept<'_>, place: usize) {
         self.damage.wide_ids += u64::from(kept.has_wide_id);
+        self.damage.unread_sizes += u64::from(kept.has_unread_size);
         self.has_names |= kept.has_names;
         match kept.aside {
             Some(Aside::End(text)) => self.asides.end = Some((place, text.to_vec())),
@@ -321,29 +338,48 @@ impl Records for RecordText {
 /// The dialect of a dump whose first bytes are records, or `None` when they are not.
 pub fn dialect(bytes: &[u8]) -> Option<Dialect> {
     let start = &bytes[..bytes.len().min(1 << 20)];
-    let mut scanner = Scanner::new(start, if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
-    let is_array = scanner.take(b'[');
-    if scanner.peek() != Some(b'{') {
-        return None;
-    }
-    let first = scanner.position();
-    let line_end = memchr(b'\n', &start[first..]).map_or(start.len(), |distance| first + distance);
+    let (first, is_array) = first_record(start)?;
     let keys = first_keys(start, first)?;
     let has = |names: &[&str]| names.iter().any(|name| keys.iter().any(|key| key == name));
-    if !has(&["address", "id", "addr"]) || !has(&["type", "class", "refs", "referents", "references", "children"]) {
-        return None;
+    let is_lines = is_whole_line(start, first) && (!is_array || is_alone_on_line(start, first));
+    let has_references = REFERENCES.iter().any(|name| keys.iter().any(|key| key.as_bytes() == *name));
+    Some(Dialect { is_lines, has_references, ..named_dialect(start, &has) })
+}
+
+/// Lines that may stand before the first record: of a log, or of what else a writer says first.
+const MOST_BEFORE: usize = 16;
+
+/// Where the first record of a dump is, and whether it is in an array.
+fn first_record(start: &[u8]) -> Option<(usize, bool)> {
+    let mut scanner = Scanner::new(start, first_document(start));
+    for _ in 0..MOST_BEFORE {
+        let is_array = scanner.peek() == Some(b'[');
+        while scanner.take(b'[') {}
+        let first = scanner.position();
+        if is_record(start, first) {
+            return Some((first, is_array));
+        }
+        // an object that is none may stand on a line of its own
+        scanner.skip().ok().filter(|_| !is_array && is_whole_line(start, first))?;
     }
-    // an array whose records stand on lines of their own reads as lines
-    let closes_on_line = {
-        let mut one = Scanner::new(&start[..line_end], first);
-        one.skip().is_ok()
-    };
-    let is_lines = if is_array { closes_on_line && !second_record_on_line(start, first) } else { true };
-    Some(Dialect { is_lines, ..named_dialect(start, &has) })
+    None
+}
+
+/// Whether the object at `position` has an id, and a type or references.
+fn is_record(start: &[u8], position: usize) -> bool {
+    let keys = if start.get(position) == Some(&b'{') { first_keys(start, position) } else { None };
+    let has = |names: &[&[u8]]| keys.iter().flatten().any(|key| names.contains(&key.as_bytes()));
+    has(&IDS) && (has(&TYPES) || has(&REFERENCES))
+}
+
+/// Whether the object at `position` ends on its line.
+pub(super) fn is_whole_line(start: &[u8], position: usize) -> bool {
+    let line_end = memchr(b'\n', &start[position..]).map_or(start.len(), |distance| position + distance);
+    Scanner::new(&start[..line_end], position).skip().is_ok()
 }
 
 fn named_dialect(start: &[u8], has: &dyn Fn(&[&str]) -> bool) -> Dialect {
-    let dialect = |name, order| Dialect { name, order, is_lines: true };
+    let dialect = |name, order| Dialect { name, order, is_lines: true, has_references: true };
     if has(&["id"]) && has(&["references"]) && memchr::memmem::find(start, b"\"builtins.").is_some() {
         return dialect("Midden lines", Order::Natural);
     }
@@ -353,15 +389,15 @@ fn named_dialect(start: &[u8], has: &dyn Fn(&[&str]) -> bool) -> Dialect {
     dialect("gc records", Order::Unknown)
 }
 
-/// Whether another record follows on the line of the one at `first`.
-fn second_record_on_line(start: &[u8], first: usize) -> bool {
-    let mut scanner = Scanner::new(start, first);
+/// Whether nothing but a comma or the end of its array follows the object at `position` on its line.
+fn is_alone_on_line(start: &[u8], position: usize) -> bool {
+    let mut scanner = Scanner::new(start, position);
     if scanner.skip().is_err() {
         return false;
     }
-    let end = scanner.position();
-    let _ = scanner.take(b',');
-    scanner.peek() == Some(b'{') && memrchr(b'\n', &start[end..scanner.position()]).is_none()
+    let rest = &start[scanner.position()..];
+    let line = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
+    line.iter().all(|byte| matches!(byte, b',' | b']' | b' ' | b'\t' | b'\r'))
 }
 
 /// The keys of the object at `position`, as far as they can be read.

@@ -15,10 +15,16 @@
 
 use std::borrow::Cow;
 
-use super::scan::{Malformed, Number, Scan, Scanner, decode};
+use super::scan::{Malformed, Number, Scan, Scanner, address_of_text, decode};
 use crate::graph::builder::RootRecord;
 use crate::graph::{Description, ObjectTable, ReferenceKind, ReferenceName, ReferenceSlot, RootKind};
 
+/// Keys that give the address.
+pub const IDS: [&[u8]; 3] = [b"address", b"id", b"addr"];
+/// Keys that give the type.
+pub const TYPES: [&[u8]; 2] = [b"type", b"class"];
+/// Keys that list strong references.
+pub const REFERENCES: [&[u8]; 4] = [b"refs", b"referents", b"references", b"children"];
 /// Longest text of a value that is kept, in characters.
 const MAX_VALUE: usize = 400;
 /// Integers from here on are not exact in floating point.
@@ -31,6 +37,8 @@ pub enum Order {
     /// As CPython's traversal reports them (Meliae): sequences from last to first; a dictionary's values, or value, key,
     /// value, key where not all keys are strings.
     Traversal,
+    /// As CPython's traversal reported them before version 3: a dictionary's key, value, key, value.
+    KeysFirst,
     /// Sequences from first to last; dictionaries key, value, key, value (Midden).
     Natural,
     /// Nothing is known.
@@ -53,6 +61,7 @@ pub struct Record<'a> {
     references: Vec<u64>,
     weak: Vec<u64>,
     has_names: bool,
+    has_unread_size: bool,
     aside: Option<Aside<'a>>,
 }
 
@@ -76,6 +85,8 @@ pub struct Kept<'a> {
     pub has_wide_id: bool,
     /// Whether its references have names.
     pub has_names: bool,
+    /// Whether its size is a text that is no number.
+    pub has_unread_size: bool,
     /// Whether it is an object.
     pub is_object: bool,
 }
@@ -113,13 +124,14 @@ impl<'a> Record<'a> {
             references,
             weak,
             has_names,
+            has_unread_size,
             aside,
         } = self;
         (*address, *type_name, *module, *size, *external) = (None, b"", None, 0, 0);
         (*root, *name, *thread, *object) = (None, None, None, None);
         references.clear();
         weak.clear();
-        (*has_names, *aside) = (false, None);
+        (*has_names, *has_unread_size, *aside) = (false, false, None);
     }
 
     fn field(&mut self, key: &[u8], scanner: &mut Scanner<'a>) -> Scan<()> {
@@ -127,7 +139,7 @@ impl<'a> Record<'a> {
             b"address" | b"id" | b"addr" => self.address = Some(scanner.address()?),
             b"type" | b"class" => self.type_name = string_or_nothing(scanner)?.unwrap_or(b""),
             b"module" => self.module = string_or_nothing(scanner)?,
-            b"size" => self.size = size(scanner)?,
+            b"size" => self.size = stated_size(scanner, &mut self.has_unread_size)?,
             b"external" => self.external = size(scanner)?,
             b"refs" | b"referents" | b"references" | b"children" => addresses(scanner, &mut self.references)?,
             b"weak" => addresses(scanner, &mut self.weak)?,
@@ -160,7 +172,8 @@ impl<'a> Record<'a> {
     /// # Errors
     /// The record has no address; nothing is added then.
     fn keep(&mut self, place: usize, table: &mut ObjectTable) -> Scan<Kept<'a>> {
-        let mut kept = Kept { aside: None, has_wide_id: false, has_names: self.has_names, is_object: false };
+        let (has_names, has_unread_size) = (self.has_names, self.has_unread_size);
+        let mut kept = Kept { aside: None, has_wide_id: false, has_names, has_unread_size, is_object: false };
         let Some(address) = self.address else {
             if let (Some(kind), Some(object)) = (self.root, self.object) {
                 table.root(self.root_record(object, kind));
@@ -244,18 +257,42 @@ pub fn root_word<'a>(scanner: &mut Scanner<'a>) -> Scan<Option<&'a [u8]>> {
     })
 }
 
-/// A size in bytes; what is no natural number counts as 0.
+/// A size in bytes, bare or between quotes; what is no natural number counts as 0.
 pub fn size(scanner: &mut Scanner<'_>) -> Scan<u64> {
-    if !matches!(scanner.peek(), Some(b'0'..=b'9' | b'-')) {
-        scanner.skip()?;
-        return Ok(0);
+    match scanner.peek() {
+        Some(b'0'..=b'9' | b'-') => scanner.number().map(natural),
+        Some(b'"') => Ok(size_of_text(scanner.string()?).unwrap_or(0)),
+        _ => scanner.skip().map(|_| 0),
     }
-    Ok(match scanner.number()? {
+}
+
+/// A size as [`size`] reads it; notes where it is a text that is no number (`12 kB`).
+pub fn stated_size(scanner: &mut Scanner<'_>, is_unread: &mut bool) -> Scan<u64> {
+    if scanner.peek() != Some(b'"') {
+        return size(scanner);
+    }
+    let text = scanner.string()?;
+    let size = size_of_text(text);
+    *is_unread |= size.is_none() && !text.is_empty();
+    Ok(size.unwrap_or(0))
+}
+
+/// The size that a string holds, which is a number.
+fn size_of_text(text: &[u8]) -> Option<u64> {
+    let mut inside = Scanner::new(text, 0);
+    match inside.number() {
+        Ok(number) if inside.peek().is_none() => Some(natural(number)),
+        _ => std::str::from_utf8(text).ok().and_then(address_of_text),
+    }
+}
+
+fn natural(number: Number) -> u64 {
+    match number {
         Number::Unsigned(size) => size,
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and 0 for negatives")]
         Number::Float(size) => size as u64,
         Number::Negative(_) => 0,
-    })
+    }
 }
 
 fn addresses(scanner: &mut Scanner<'_>, addresses: &mut Vec<u64>) -> Scan<()> {
@@ -439,7 +476,7 @@ fn rebuilt_index(found: &References<'_>, position: usize, order: Order) -> Refer
     let count = found.strong.len();
     let is_whole = found.length.is_none_or(|length| length == count as u64);
     let text = match order {
-        Order::Traversal if is_whole => format!("[{}]", count - 1 - position),
+        Order::Traversal | Order::KeysFirst if is_whole => format!("[{}]", count - 1 - position),
         Order::Natural if is_whole => format!("[{position}]"),
         _ => String::new(),
     };
@@ -452,6 +489,7 @@ fn rebuilt_entry(found: &References<'_>, position: usize, order: Order) -> (Refe
         count.is_multiple_of(2) && found.length.is_none_or(|length| length.checked_mul(2) == Some(count as u64));
     let value_first = match order {
         Order::Natural if pairs => false,
+        Order::KeysFirst if pairs && found.length.is_some() => false,
         Order::Traversal if pairs && found.length.is_some() => true,
         _ if found.length == Some(count as u64) => return (ReferenceName::new(ReferenceKind::Value, ""), None),
         _ => return (ReferenceName::unknown(), None),

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::python::{Asides, RecordText, load};
+use super::python::{Asides, RecordText, first_keys, is_whole_line, load};
 use super::record::{Order, text};
-use super::scan::{Number, Scanner};
+use super::scan::{Number, Scanner, first_document};
 use crate::error::{Error, Result};
 use crate::graph::{About, Damage, Heap, Records};
 use crate::progress::Progress;
@@ -21,8 +21,7 @@ pub const VERSION: u64 = 1;
 /// Whether the first record is our header.
 pub fn sniff(bytes: &[u8]) -> bool {
     let start = &bytes[..bytes.len().min(1 << 16)];
-    let at = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let first = super::python::first_keys(start, at);
+    let first = first_keys(start, first_document(start));
     first.is_some_and(|keys| keys.first().is_some_and(|key| key == "retainers"))
 }
 
@@ -32,7 +31,9 @@ pub fn sniff(bytes: &[u8]) -> bool {
 /// The header names a version that is not known, or there are more objects than ids.
 pub fn read(source: Arc<Source>, progress: &Progress) -> Result<Heap> {
     let mut about = header(&source)?;
-    let mut loaded = load(&source, true, progress);
+    // a line each, unless something wrote them anew
+    let is_lines = is_whole_line(&source, first_document(&source));
+    let mut loaded = load(&source, is_lines, progress);
     about.has_reference_names = loaded.has_names;
     about.has_marked_roots = loaded.builder.has_roots();
     about.unseen = std::mem::take(&mut loaded.asides.unseen);
@@ -51,7 +52,7 @@ pub fn about(bytes: &[u8]) -> Option<About> {
 fn header(bytes: &[u8]) -> Result<About> {
     let mut about = About { format: NAME.into(), ..About::default() };
     let mut version = None;
-    let mut scanner = Scanner::new(bytes, if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
+    let mut scanner = Scanner::new(bytes, first_document(bytes));
     let read = scanner.object(|key, scanner| {
         match key {
             b"retainers" => version = Some(scanner.number()?),

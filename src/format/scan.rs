@@ -237,6 +237,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// The text from `start` to the cursor.
+    pub fn since(&self, start: usize) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.bytes.get(start..self.position).unwrap_or(&[]))
+    }
+
     /// Consumes a whole number that names an object: a number, or a string that holds one.
     ///
     /// # Errors
@@ -342,6 +347,36 @@ impl<'a> Scanner<'a> {
         self.position += length;
         Ok(())
     }
+}
+
+/// What some writers put before UTF-8.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Where JSON begins: after a byte order mark, and after lines of a log that came before it.
+pub fn first_document(bytes: &[u8]) -> usize {
+    let start = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let mut line = start;
+    for _ in 0..MOST_LOG_LINES {
+        if begins_with_json(bytes, line) {
+            return line;
+        }
+        match bytes.get(line..bytes.len().min(line + LONGEST_LOG_LINE)).and_then(|rest| memchr::memchr(b'\n', rest)) {
+            Some(distance) => line += distance + 1,
+            None => break,
+        }
+    }
+    start
+}
+
+/// Lines of a log before JSON that are passed over, and bytes of each.
+const MOST_LOG_LINES: usize = 64;
+const LONGEST_LOG_LINE: usize = 1 << 16;
+
+/// Whether an object, perhaps in a list, begins at `position`: `[` may also begin the line of a log.
+fn begins_with_json(bytes: &[u8], position: usize) -> bool {
+    let mut scanner = Scanner::new(bytes, position);
+    while scanner.take(b'[') {}
+    scanner.take(b'{') && matches!(scanner.peek(), Some(b'"' | b'}') | None)
 }
 
 /// Whether digits before this byte are not all of a number, or no whole one.

@@ -7,7 +7,7 @@
 //! [Pison](https://www.vldb.org/pvldb/vol14/p694-jiang.pdf) does) would find the same places at the price of another look at
 //! each byte, and would lose its way at the first broken element.
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 use rayon::prelude::*;
 
 use super::scan::Scanner;
@@ -108,6 +108,22 @@ pub struct Beginning<'a> {
 }
 
 impl<'a> Beginning<'a> {
+    /// The beginning of the elements of a list whose first one stands at `position`; where that is broken, of one behind it.
+    /// `None` where none is found.
+    pub fn of_list(bytes: &'a [u8], position: usize, is_named: bool) -> Option<Self> {
+        const SEARCHED: usize = 1 << 16;
+        let of = if is_named { Self::of_named } else { Self::of_item };
+        let later = || {
+            let searched = bytes.get(position..bytes.len().min(position.saturating_add(SEARCHED)))?;
+            memchr_iter(b'{', searched).find_map(|distance| {
+                let bracket = position + distance;
+                let start = if is_named { name_of(bytes, bracket)? } else { bracket };
+                before(bytes, start, b',').and_then(|_| of(bytes, start))
+            })
+        };
+        of(bytes, position).or_else(later)
+    }
+
     /// The beginning of the element of an array at `position`; `None` when it is no object.
     pub fn of_item(bytes: &'a [u8], position: usize) -> Option<Self> {
         let mut scanner = Scanner::new(bytes, position);
@@ -156,26 +172,39 @@ impl<'a> Beginning<'a> {
         None
     }
 
+    /// Whether each element has its name in front.
+    pub fn is_named(&self) -> bool {
+        self.is_named
+    }
+
     /// Where the element begins whose bracket stands at `bracket`, if it looks like one that follows another.
     fn check(&self, bytes: &[u8], bracket: usize) -> Option<usize> {
+        let start = self.after_comma(bytes, bracket)?;
+        let comma = before(bytes, start, b',')?;
+        before(bytes, comma, b'}')?;
+        Some(start)
+    }
+
+    /// Where the element begins whose bracket stands at `bracket`, if it looks like one that follows anything.
+    pub fn after_comma(&self, bytes: &[u8], bracket: usize) -> Option<usize> {
         let mut scanner = Scanner::new(bytes, bracket + 1);
         scanner.peek();
         if !bytes[scanner.position()..].starts_with(self.key) {
             return None;
         }
-        let start = if self.is_named {
-            let colon = before(bytes, bracket, b':')?;
-            let quote = before(bytes, colon, b'"')?;
-            let start = memrchr(b'"', &bytes[..quote])?;
-            // a quote that is escaped does not begin a string
-            (start > 0 && bytes[start - 1] != b'\\').then_some(start)?
-        } else {
-            bracket
-        };
-        let comma = before(bytes, start, b',')?;
-        before(bytes, comma, b'}')?;
+        let start = if self.is_named { name_of(bytes, bracket)? } else { bracket };
+        before(bytes, start, b',')?;
         Some(start)
     }
+}
+
+/// Where the name starts that stands before the bracket at `bracket`.
+fn name_of(bytes: &[u8], bracket: usize) -> Option<usize> {
+    let colon = before(bytes, bracket, b':')?;
+    let quote = before(bytes, colon, b'"')?;
+    let start = memrchr(b'"', &bytes[..quote])?;
+    // a quote that is escaped does not begin a string
+    (start > 0 && bytes[start - 1] != b'\\').then_some(start)
 }
 
 /// The place of `byte` if it is what stands before `position`, white space left out.

@@ -197,6 +197,9 @@ pub struct Damage {
     pub duplicate_ids: u64,
     /// Ids of 2⁵³ and more: read exactly, but a writer that goes through floating point has rounded them.
     pub wide_ids: u64,
+    /// Sizes that are texts and no numbers; counted as 0.
+    #[serde(default)]
+    pub unread_sizes: u64,
     /// Surrogates without partner in strings; shown as `\ud800`.
     pub lone_surrogates: u64,
     /// Why the dump ends early, if it does.
@@ -212,6 +215,7 @@ impl Damage {
         self.dangling_roots += later.dangling_roots;
         self.duplicate_ids += later.duplicate_ids;
         self.wide_ids += later.wide_ids;
+        self.unread_sizes += later.unread_sizes;
         self.lone_surrogates += later.lone_surrogates;
         self.cut_off = self.cut_off.take().or(later.cut_off);
     }
@@ -243,6 +247,7 @@ impl Damage {
         count(self.dangling_roots, "dangling root", " left out (no record has their address)");
         count(self.duplicate_ids, "duplicate id", ": the last record counts");
         count(self.wide_ids, "id", " of 2⁵³ or more: read exactly, but a writer that used floating point rounded them");
+        count(self.unread_sizes, "size", " in words, which is no number of bytes: taken for 0");
         count(self.lone_surrogates, "lone surrogate", " in strings, shown escaped");
         facts
     }

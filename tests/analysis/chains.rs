@@ -170,5 +170,10 @@ fn a_dump_without_roots_says_so() {
         load(b"{\"address\": 1, \"type\": \"T\", \"refs\": [2]}\n{\"address\": 2, \"type\": \"T\", \"refs\": []}\n");
     let text = Asked::types(&["T"]).text(&heap);
     assert!(text.contains("marks no roots and has no modules"), "{text}");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(&text).contains("mark one with `\"root\": true` in its record"), "{text}");
+    let graph = load(br#"{"nodes":[{"id":1,"type":"T"},{"id":2,"type":"T"}],"links":[{"source":1,"target":2}]}"#);
+    let told = Asked::types(&["T"]).text(&graph);
+    assert!(words(&told).contains("or list the ids of all under `roots` of the graph"), "{told}");
     assert!(text.contains("2 are not reachable from any root"), "{text}");
 }

@@ -12,7 +12,8 @@ use retainers::analysis::dominators::{
 use retainers::analysis::retaining::Retaining;
 use retainers::graph::column::Column;
 use retainers::graph::grouped::Numbers;
-use retainers::graph::{HeapGraph, ObjectId, Sizes};
+use retainers::graph::{Damage, GraphBuilder, HeapGraph, ObjectId, Sizes};
+use retainers::progress::Progress;
 
 use crate::support::heap::{heap, load};
 
@@ -67,6 +68,11 @@ impl Rows {
     }
 
     fn graph(&self) -> HeapGraph {
+        if self.references.is_empty() {
+            // no reader gives such a heap
+            let progress = Progress::default();
+            return GraphBuilder::default().finish(&mut Damage::default(), &|_| None, &progress).unwrap();
+        }
         let mut dump = String::from("{\"retainers\":1}\n");
         let address = |row: usize| row * 16 + 16;
         for (row, targets) in self.references.iter().enumerate() {

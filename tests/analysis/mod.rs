@@ -7,6 +7,7 @@ mod choice;
 mod cut;
 mod dominators;
 mod exclude;
+mod export;
 mod expression;
 mod growth;
 mod heap_tree;

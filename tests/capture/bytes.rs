@@ -169,13 +169,8 @@ fn tables_that_make_no_sense_are_refused() {
 #[test]
 fn a_version_is_read_from_names_where_nothing_else_tells() {
     let memory = Fake(Vec::new());
-    let mapping = |path: &str| Mapping {
-        start: 0x1000,
-        end: 0x2000,
-        is_executable: false,
-        offset: 0,
-        path: path.to_owned(),
-    };
+    let mapping =
+        |path: &str| Mapping { start: 0x1000, end: 0x2000, is_executable: false, offset: 0, path: path.to_owned() };
     assert!(Interpreter::find(&memory, &[mapping("/usr/bin/python3.9")]).is_none());
     let versions = [("3.8", Version { major: 3, minor: 8, micro: None }), ("3.11.7", Version::of_hex(0x030b_07f0))];
     for (text, version) in versions {

@@ -205,4 +205,3 @@ static REGISTERS: LazyLock<Option<(Workshop, PathBuf)>> = LazyLock::new(|| {
 pub(super) fn has_registers() -> bool {
     REGISTERS.is_some()
 }
-

@@ -23,7 +23,10 @@ fn assembled(machine: &Machine) -> Option<Vec<u8>> {
         status.is_ok_and(|status| status.success())
     };
     let is_made = run("as", &[&source, Path::new("-o"), &object])
-        && run("objcopy", &["-O", "binary", "-j", ".text"].map(Path::new).into_iter().chain([&*object, &*text]).collect::<Vec<_>>());
+        && run(
+            "objcopy",
+            &["-O", "binary", "-j", ".text"].map(Path::new).into_iter().chain([&*object, &*text]).collect::<Vec<_>>(),
+        );
     is_made.then(|| std::fs::read(text).unwrap())
 }
 
@@ -32,7 +35,9 @@ fn code_is_what_its_source_says() {
     for machine in MACHINES {
         match assembled(machine) {
             Some(bytes) => assert_eq!(bytes, machine.code, "{}", machine.name),
-            None => skipped("capture::machine::code_is_what_its_source_says", &format!("no assembler for {}", machine.name)),
+            None => {
+                skipped("capture::machine::code_is_what_its_source_says", &format!("no assembler for {}", machine.name))
+            }
         }
     }
 }

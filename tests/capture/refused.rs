@@ -74,7 +74,10 @@ fn another_users_process_is_refused_with_what_to_do() {
     }
     let unprivileged = ["--reuid=65534", "--regid=65534", "--clear-groups"];
     if !Command::new("setpriv").args(unprivileged).arg("true").status().is_ok_and(|status| status.success()) {
-        skipped("capture::refused::another_users_process_is_refused_with_what_to_do", "no right to become another user");
+        skipped(
+            "capture::refused::another_users_process_is_refused_with_what_to_do",
+            "no right to become another user",
+        );
         return;
     }
     let target = Target::start(&python.path, "asleep");

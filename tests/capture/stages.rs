@@ -171,7 +171,9 @@ fn a_call_that_fails_changes_nothing() {
                 // a busy process is asked for less, and a sleeping one has nothing queued; a bad line that is queued would be
                 // the interpreter's to call
                 let is_called = match (state, name) {
-                    (_, "is_initialized") | ("long_sleep", "run" | "ensure" | "check") | ("busy", "add_pending_call") => true,
+                    (_, "is_initialized")
+                    | ("long_sleep", "run" | "ensure" | "check")
+                    | ("busy", "add_pending_call") => true,
                     _ => false,
                 };
                 if !is_called {
@@ -193,8 +195,7 @@ fn a_line_that_raises_is_told_so() {
     for python in pythons() {
         let target = Counting::start(&python.path, "long_sleep");
         let before = target.facts();
-        let result =
-            inject(target.process(), functions(target.process()), "raise SystemError", &|| true, &mut |_| {});
+        let result = inject(target.process(), functions(target.process()), "raise SystemError", &|| true, &mut |_| {});
         assert_eq!(result, Err(Failure::Raised));
         let result = inject(target.process(), functions(target.process()), "no line (", &|| true, &mut |_| {});
         assert_eq!(result, Err(Failure::Raised));

@@ -49,7 +49,7 @@ fn failures_are_exit_code_2_with_a_reason() {
     for (arguments, reason) in [
         (&["missing.jsonl", "--type", "X"][..], "cannot read `missing.jsonl`"),
         (&[".", "--type", "X"], "cannot read `.`"),
-        (&["picture.png", "--type", "X"], "89 50 4e 47"),
+        (&["picture.png", "--type", "X"], "a picture (PNG)"),
         (&["wrong.json", "--type", "X"], "undirected"),
         (&["dump.jsonl", "--type", "Session", "--exclude", "nonsense"], "OWNER.NAME"),
         (&["dump.jsonl", "--type", "Session", "--roots", ""], "--roots needs"),

@@ -36,7 +36,8 @@ fn a_dump_cut_at_any_byte_is_read_as_far_as_it_goes_and_says_so() {
                     assert!(is_told || at_line_end || rest_is_blank, "{name} cut at {end} is not told");
                 }
                 Err(Error::UnknownFormat { .. }) => assert!(end < 400, "{name} {end}"),
-                Err(Error::Malformed { .. }) => assert!(name.starts_with("own") && end < 200, "{name} {end}"),
+                // the header breaks off, or there is no record yet
+                Err(Error::Malformed { .. }) => assert!(end < 400, "{name} {end}"),
                 Err(other) => panic!("{name} {end}: {other}"),
             }
         }
@@ -141,7 +142,7 @@ fn not_a_dump_at_all_shows_its_first_bytes_and_what_is_known() {
     for (bytes, shown) in [
         (&b"hello, world"[..], "\"hello, world\""),
         (b"", "nothing"),
-        (b"\x7fELF\x02\x01", "7f 45 4c 46"),
+        (b"\x7fFLE\x02\x01", "7f 46 4c 45"),
         (b"{\"a\": 1}", "{\\\"a\\\": 1}"),
     ] {
         let error = try_load(bytes).unwrap_err().to_string();

@@ -182,10 +182,10 @@ fn ids_that_are_words_and_names_of_references_are_those_of_the_document() {
 }
 
 #[test]
-fn no_nodes_or_only_edges_of_nowhere_are_kept() {
+fn edges_of_nowhere_are_kept() {
     let documents = [
-        r#"{"nodes":[],"links":[]}"#,
-        r#"{"nodes":[],"links":[{"source":"a","target":"b"}]}"#,
+        r#"{"nodes":[{}],"links":[]}"#,
+        r#"{"nodes":[{"id":"c"}],"links":[{"source":"a","target":"b"}]}"#,
         r#"{"nodes":[{"id":1}],"links":[{"source":2,"target":1}]}"#,
         r#"{"graph":{"nodes":{"a":{}},"edges":[]}}"#,
     ];

@@ -1,13 +1,16 @@
 //! Tests of `src/format`: what readers take, what they refuse, and what they make of damage.
 
+mod foreign;
 mod hostile;
 mod indexed;
 mod json_graph;
 mod learned;
 mod pieces;
 mod python;
+mod repair;
 mod retainers;
 mod scan;
+mod wild;
 
 use ::retainers::graph::Heap;
 

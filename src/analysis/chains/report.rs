@@ -362,12 +362,28 @@ fn outside(heap: &Heap, unreached: &Unreached) -> Option<String> {
     ))
 }
 
+/// How the writer of a dump of this format says what keeps objects alive.
+fn how_to_mark_a_root(format: &str) -> &'static str {
+    match format {
+        "NetworkX node-link" => {
+            "mark one with `\"root\": true` on its node, or list the ids of all under `roots` of the graph"
+        }
+        "JSON Graph Format" => {
+            "mark one with `\"root\": true` in its node's `metadata`, or list the ids of all under `roots` in that of the graph"
+        }
+        _ => "mark one with `\"root\": true` in its record",
+    }
+}
+
 /// What the reader should know about the dump and the search.
 pub fn notes(heap: &Heap) -> Vec<String> {
     let mut notes = heap.damage.facts();
     let graph = &heap.graph;
     if graph.roots().is_empty() {
-        notes.push("this dump marks no roots and has no modules, so that nothing can be reached".to_owned());
+        notes.push(format!(
+            "this dump marks no roots and has no modules, so that nothing can be reached: {}",
+            how_to_mark_a_root(&heap.about.format)
+        ));
     } else if !heap.about.has_marked_roots {
         let modules = grouped(graph.roots().len() as u64);
         notes.push(format!("this dump marks no roots: its modules stand in for them ({modules})"));

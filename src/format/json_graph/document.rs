@@ -1,11 +1,12 @@
 //! The outline of a document: where its lists are, and what stands beside them.
 
-use super::super::scan::{Scan, Scanner};
+use super::super::scan::{BYTE_ORDER_MARK, Scan, Scanner, first_document};
 use super::super::split::{self, Beginning};
 use super::Flavour;
 use super::columns::{Edges, Nodes, Share};
 use super::elements::{self, List, Piece};
 use super::fields::{Id, Reader};
+use crate::counts::counted;
 use crate::error::{Error, Result};
 use crate::graph::Damage;
 use crate::progress::Progress;
@@ -20,6 +21,10 @@ pub(super) struct Document {
     pub(super) listed_roots: Vec<Id>,
     pub(super) damage: Damage,
     graphs: usize,
+    /// Whether there is a list of edges.
+    has_edges: bool,
+    /// Edges that could not be read, and where the first is.
+    broken_edges: Option<(u64, u64)>,
     /// Bytes of a piece of a list.
     piece: usize,
 }
@@ -33,6 +38,8 @@ impl Document {
             listed_roots: Vec::new(),
             damage: Damage::default(),
             graphs: 0,
+            has_edges: false,
+            broken_edges: None,
             piece,
         }
     }
@@ -40,10 +47,11 @@ impl Document {
     /// Reads all of it, as far as that goes.
     ///
     /// # Errors
-    /// It is no one directed graph.
+    /// It is no one directed graph, or has nodes and no edges that could be read.
     pub(super) fn read(&mut self, source: &Source, progress: &Progress) -> Result<()> {
         let bytes: &[u8] = source;
-        let mut scanner = Scanner::new(bytes, if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
+        let mut scanner = Scanner::new(bytes, first_document(bytes));
+        self.note_what_is_before(scanner.position());
         let read = match self.reader.flavour {
             Flavour::NodeLink => self.graph(&mut scanner, source, progress),
             Flavour::JsonGraphFormat => scanner.object(|key, scanner| match (key, scanner.peek()) {
@@ -63,8 +71,36 @@ impl Document {
             let reason =
                 format!("the document breaks off at byte {}: expected {}", malformed.offset, malformed.expected);
             self.damage.cut_off.get_or_insert(reason);
+        } else if scanner.peek().is_some() {
+            self.damage.broken(scanner.position() as u64, "expected the end of the document");
         }
-        Ok(())
+        self.check_edges()
+    }
+
+    /// Counts a line of a log that stands before the document.
+    fn note_what_is_before(&mut self, start: usize) {
+        if start > BYTE_ORDER_MARK.len() {
+            self.damage.broken(0, "expected a JSON document");
+        }
+    }
+
+    /// Refuses a graph of whose edges nothing could be read: its objects would all be free.
+    fn check_edges(&self) -> Result<()> {
+        let refused =
+            |offset, reason: String| Err(Error::Malformed { format: self.reader.flavour.name(), offset, reason });
+        match self.broken_edges {
+            Some((count, first)) if self.edges.len() == 0 => refused(
+                first,
+                format!(
+                    "none of its {} could be read: an edge has a `source` and a `target` (or `from` and `to`)",
+                    counted(count, "edge")
+                ),
+            ),
+            _ if !self.has_edges && self.nodes.len() > 1 && self.damage.cut_off.is_none() => {
+                refused(0, "it has nodes and no list of `edges` or `links`".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn graph(&mut self, scanner: &mut Scanner<'_>, source: &Source, progress: &Progress) -> Scan<()> {
@@ -80,7 +116,14 @@ impl Document {
                 }
                 (b"nodes", Some(b'[')) => self.list(scanner, source, List::Nodes, progress),
                 (b"nodes", Some(b'{')) => self.list(scanner, source, List::NamedNodes, progress),
-                (b"edges" | b"links", Some(b'[')) => self.list(scanner, source, List::Edges, progress),
+                (b"edges" | b"links", Some(b'[')) => {
+                    self.has_edges = true;
+                    self.list(scanner, source, List::Edges, progress)
+                }
+                (b"adjacency", Some(b'[')) => {
+                    self.reader.refuse(place, "it is adjacency data: write the graph with `networkx.node_link_data`");
+                    scanner.skip().map(|_| ())
+                }
                 (b"hyperedges", Some(b'[')) => {
                     if scanner.skip()?.len() > 2 {
                         self.reader
@@ -117,10 +160,7 @@ impl Document {
             scanner.seek(start + 1);
             return Ok(());
         }
-        let beginning = match list {
-            List::NamedNodes => Beginning::of_named(bytes, start),
-            List::Nodes | List::Edges => Beginning::of_item(bytes, start),
-        };
+        let beginning = Beginning::of_list(bytes, start, list == List::NamedNodes);
         let flavour = self.reader.flavour;
         let mut end = Ok(start);
         split::read(
@@ -128,8 +168,13 @@ impl Document {
             start,
             self.piece,
             beginning.as_ref(),
-            |start, limit| elements::read(source, start, limit, flavour, list),
+            |start, limit| elements::read(source, (start, limit), flavour, list, beginning.as_ref()),
             |piece| {
+                if list == List::Edges && piece.broken > 0 {
+                    let first = piece.damage.first_broken.as_ref().map_or(0, |(offset, _)| *offset);
+                    let (count, first) = self.broken_edges.unwrap_or((0, first));
+                    self.broken_edges = Some((count + piece.broken, first));
+                }
                 progress.advance(piece.length as u64);
                 progress.add_objects(piece.nodes.ids.len() as u64);
                 let share = Share { piece: piece.length, list: bytes.len() - start };

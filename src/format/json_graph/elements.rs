@@ -2,8 +2,9 @@
 
 use super::super::block;
 use super::super::record::qualified;
+use super::super::repair;
 use super::super::scan::{Malformed, Scan, Scanner, decode};
-use super::super::split::Stop;
+use super::super::split::{Beginning, Stop};
 use super::Flavour;
 use super::fields::{Fields, Id, Reader, Slot, steps, text_of};
 use super::pattern::Pattern;
@@ -65,6 +66,8 @@ pub(super) struct Piece {
     pub(super) edges: EdgePiece,
     pub(super) reader: Reader,
     pub(super) damage: Damage,
+    /// Elements that could not be read.
+    pub(super) broken: u64,
     /// Where the list ends, or why it cannot be read further; `None` where more follows.
     pub(super) end: Option<Scan<usize>>,
     /// Bytes that were read.
@@ -83,7 +86,13 @@ pub(super) enum List {
 }
 
 /// Reads elements from `start` on, up to the first that begins at or after `limit`.
-pub(super) fn read(source: &Source, start: usize, limit: usize, flavour: Flavour, list: List) -> (Piece, Stop) {
+pub(super) fn read(
+    source: &Source,
+    (start, limit): (usize, usize),
+    flavour: Flavour,
+    list: List,
+    beginning: Option<&Beginning<'_>>,
+) -> (Piece, Stop) {
     let bytes: &[u8] = source;
     let mut window = source.window(start..limit.clamp(start, bytes.len().max(start)));
     window.move_to(start);
@@ -91,12 +100,14 @@ pub(super) fn read(source: &Source, start: usize, limit: usize, flavour: Flavour
         bytes,
         scanner: Scanner::new(bytes, start),
         list,
+        beginning,
         pattern: Pattern::new(),
         piece: Piece {
             nodes: NodePiece::default(),
             edges: EdgePiece::default(),
             reader: Reader::new(flavour),
             damage: Damage::default(),
+            broken: 0,
             end: None,
             length: 0,
         },
@@ -122,29 +133,44 @@ struct Elements<'a> {
     bytes: &'a [u8],
     scanner: Scanner<'a>,
     list: List,
+    /// How the first element begins.
+    beginning: Option<&'a Beginning<'a>>,
     pattern: Pattern<Slot>,
     piece: Piece,
 }
 
 impl<'a> Elements<'a> {
-    /// Reads items of an array. After one that cannot be read, reading goes on with the next line.
+    /// Reads items of an array.
     fn items(&mut self, limit: usize) -> Scan<Stop> {
         let mut fields = Fields::default();
         loop {
             self.pass_commas();
-            if self.scanner.position() >= limit {
-                return Ok(Stop::At(self.scanner.position()));
+            let start = self.scanner.position();
+            if start >= limit {
+                return Ok(Stop::At(start));
             }
             if self.scanner.take(b']') {
                 return Ok(Stop::End);
             }
             if let Err(malformed) = self.item(&mut fields) {
-                if malformed.offset >= self.bytes.len() || !next_line(self.bytes, &mut self.scanner, malformed.offset) {
-                    return Err(malformed);
-                }
-                self.piece.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
+                self.go_on(start, malformed)?;
             }
         }
+    }
+
+    /// Goes on after the element at `start`, which cannot be read.
+    ///
+    /// # Errors
+    /// What is wrong with it, where nothing follows that could be read.
+    #[cold]
+    fn go_on(&mut self, start: usize, malformed: Malformed) -> Scan<()> {
+        let is_cut_off = malformed.offset >= self.bytes.len();
+        if is_cut_off || !repair::go_on(self.bytes, &mut self.scanner, start, &malformed, self.beginning) {
+            return Err(malformed);
+        }
+        self.piece.damage.broken(malformed.offset as u64, format!("expected {}", malformed.expected));
+        self.piece.broken += 1;
+        Ok(())
     }
 
     /// Moves the cursor to what is no comma.
@@ -173,15 +199,18 @@ impl<'a> Elements<'a> {
     fn named(&mut self, limit: usize) -> Scan<Stop> {
         let mut fields = Fields::default();
         loop {
+            self.pass_commas();
             self.scanner.peek();
-            if self.scanner.position() >= limit {
-                return Ok(Stop::At(self.scanner.position()));
+            let start = self.scanner.position();
+            if start >= limit {
+                return Ok(Stop::At(start));
             }
-            self.member(&mut fields)?;
             if self.scanner.take(b'}') {
                 return Ok(Stop::End);
             }
-            self.scanner.expect(b',', "`,` or `}`")?;
+            if let Err(malformed) = self.member(&mut fields) {
+                self.go_on(start, malformed)?;
+            }
         }
     }
 
@@ -216,6 +245,9 @@ impl<'a> Elements<'a> {
 
     fn keep(&mut self, name: Option<Id>, fields: &Fields<'_>, place: usize) -> Scan<()> {
         let Piece { nodes, edges, reader, damage, .. } = &mut self.piece;
+        if self.list == List::Nodes && fields.has_null_id {
+            return Err(Malformed { offset: place, expected: "a node with an id" });
+        }
         if self.list != List::Edges {
             nodes.push(name.or(fields.id), fields, place, damage);
             return Ok(());
@@ -268,6 +300,7 @@ impl NodePiece {
         let type_number = self.type_number(fields);
         self.types.push(type_number);
         self.sizes.push(fields.size);
+        damage.unread_sizes += u64::from(fields.has_unread_size);
         if self.places.is_empty() {
             self.first_place = place as u64;
         }
@@ -326,14 +359,4 @@ fn low_half(place: usize) -> u32 {
 /// The number of the next entry. Pieces are short enough.
 fn next<T>(column: &[T]) -> u32 {
     u32::try_from(column.len()).unwrap_or(u32::MAX)
-}
-
-/// Moves to the first line after `offset` that is not empty.
-fn next_line(bytes: &[u8], scanner: &mut Scanner<'_>, offset: usize) -> bool {
-    let rest = bytes.get(offset..).unwrap_or(&[]);
-    let Some(distance) = memchr::memchr(b'\n', rest) else {
-        return false;
-    };
-    scanner.seek(offset + distance + 1);
-    matches!(scanner.peek(), Some(b'{' | b',' | b']'))
 }

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::super::record;
-use super::super::scan::{Malformed, Scan, Scanner, address_of_number, address_of_text, decode};
+use super::super::scan::{Scan, Scanner, address_of_number, address_of_text, decode};
 use super::Flavour;
 use super::pattern::{Lesson, Pattern, Step, Value, Written, lesson};
 
@@ -67,6 +67,10 @@ pub(super) struct Fields<'a> {
     pub(super) root: Option<&'a [u8]>,
     pub(super) is_weak: bool,
     pub(super) is_undirected: bool,
+    /// Whether its id is said to be none.
+    pub(super) has_null_id: bool,
+    /// Whether its size is a text that is no number.
+    pub(super) has_unread_size: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -105,6 +109,10 @@ pub(super) enum Slot {
     Id,
     Source,
     Target,
+    /// `from`, where there is no `source`.
+    From,
+    /// `to`, where there is no `target`.
+    To,
     Type,
     Label,
     Relation,
@@ -122,6 +130,8 @@ impl Slot {
             b"id" => Self::Id,
             b"source" => Self::Source,
             b"target" => Self::Target,
+            b"from" => Self::From,
+            b"to" => Self::To,
             b"type" | b"class" => Self::Type,
             b"label" => Self::Label,
             b"relation" => Self::Relation,
@@ -136,7 +146,11 @@ impl Slot {
     }
 
     fn wants_number(self) -> bool {
-        matches!(self, Self::Id | Self::Source | Self::Target | Self::Size)
+        matches!(self, Self::Size) || self.is_id()
+    }
+
+    fn is_id(self) -> bool {
+        matches!(self, Self::Id | Self::Source | Self::Target | Self::From | Self::To)
     }
 }
 
@@ -165,19 +179,25 @@ impl Reader {
             return scanner.skip().map(|_| ());
         };
         match slot {
-            Slot::Id => fields.id = Some(self.id(scanner)?),
-            Slot::Source | Slot::Target if scanner.peek() == Some(b'[') && self.flavour == Flavour::JsonGraphFormat => {
+            Slot::Source | Slot::Target | Slot::From | Slot::To
+                if scanner.peek() == Some(b'[') && self.flavour == Flavour::JsonGraphFormat =>
+            {
                 self.refuse(place, "an edge has several ends; a reference has one holder and one target");
                 scanner.skip()?;
             }
-            Slot::Source => fields.source = Some(self.id(scanner)?),
-            Slot::Target => fields.target = Some(self.id(scanner)?),
+            _ if slot.is_id() && scanner.peek() == Some(b'n') => {
+                scanner.skip()?;
+                fields.has_null_id |= slot == Slot::Id;
+            }
+            Slot::Id | Slot::Source | Slot::Target | Slot::From | Slot::To => {
+                Self::take_id(slot, self.id(scanner)?, fields);
+            }
             Slot::Type => fields.type_name = written(scanner)?,
             Slot::Label => fields.label = written(scanner)?,
             Slot::Relation => fields.relation = written(scanner)?,
             Slot::Module => fields.module = written(scanner)?,
             Slot::Name => fields.name = written(scanner)?,
-            Slot::Size => fields.size = record::size(scanner)?,
+            Slot::Size => fields.size = record::stated_size(scanner, &mut fields.has_unread_size)?,
             Slot::Root => fields.root = record::root_word(scanner)?,
             Slot::Weak => fields.is_weak = !matches!(scanner.skip()?, b"false" | b"null" | b"0"),
             Slot::Directed => fields.is_undirected = scanner.skip()? == b"false",
@@ -185,8 +205,33 @@ impl Reader {
         Ok(())
     }
 
-    /// An id: a number, a string, or any other value by its text (NetworkX writes tuples as arrays).
+    /// An id: a number, a string, the `id` of an object (d3 puts nodes in the place of their ids), or any other value by its
+    /// text (NetworkX writes tuples as arrays).
     pub(super) fn id(&mut self, scanner: &mut Scanner<'_>) -> Scan<Id> {
+        if scanner.peek() != Some(b'{') {
+            return self.plain_id(scanner);
+        }
+        let start = scanner.position();
+        let (mut id, mut index) = (None, None);
+        scanner.object(|key, scanner| {
+            scanner.peek();
+            match key {
+                b"id" => id = Some(scanner.position()),
+                b"index" => index = Some(scanner.position()),
+                _ => {}
+            }
+            scanner.skip().map(|_| ())
+        })?;
+        let end = scanner.position();
+        // nodes without an id are known by their position, which d3 calls their index
+        let inner = id.or(index).unwrap_or(start);
+        scanner.seek(inner);
+        let id = self.plain_id(scanner);
+        scanner.seek(end);
+        id
+    }
+
+    fn plain_id(&mut self, scanner: &mut Scanner<'_>) -> Scan<Id> {
         match scanner.peek() {
             Some(b'"') => {
                 let text = scanner.text()?;
@@ -194,9 +239,10 @@ impl Reader {
             }
             Some(b'0'..=b'9') => {
                 let start = scanner.position();
-                address_of_number(scanner.number()?)
-                    .map(Id::Number)
-                    .ok_or(Malformed { offset: start, expected: "an id that is a whole number or a string" })
+                let number = scanner.number()?;
+                // a fraction, or more than 64 bits
+                let text = || scanner.since(start);
+                Ok(address_of_number(number).map_or_else(|| self.id_of_text(&text()), Id::Number))
             }
             _ => {
                 let text = String::from_utf8_lossy(scanner.skip()?).into_owned();
@@ -228,7 +274,7 @@ impl Reader {
 
     fn take<'a>(&mut self, slot: Slot, value: Value<'a>, fields: &mut Fields<'a>) {
         match (slot, value) {
-            (Slot::Id | Slot::Source | Slot::Target, Value::Text(text)) => {
+            (_, Value::Text(text)) if slot.is_id() => {
                 let id = self.id_of_text(&decode(inside(text)));
                 Self::take_id(slot, id, fields);
             }
@@ -249,6 +295,8 @@ impl Reader {
         match slot {
             Slot::Id => fields.id = Some(id),
             Slot::Source => fields.source = Some(id),
+            Slot::From => fields.source = fields.source.or(Some(id)),
+            Slot::To => fields.target = fields.target.or(Some(id)),
             _ => fields.target = Some(id),
         }
     }
@@ -296,12 +344,7 @@ fn learn_field(key: &[u8], scanner: &mut Scanner<'_>, seen: &mut Vec<Slot>, step
     let wants_number = slot.is_some_and(Slot::wants_number);
     let step = match (slot, lesson(scanner, slot, wants_number)?) {
         (_, _) if is_repeated => return Ok(false),
-        // a size between quotes is none
-        (Some(Slot::Size), Lesson::Value(step))
-            if step.written == Written::Digits && step.end == scanner.position() =>
-        {
-            Some(step)
-        }
+        (Some(Slot::Size), Lesson::Value(step)) if step.written == Written::Digits => Some(step),
         (Some(Slot::Weak), Lesson::Text(b"true")) => {
             let end = scanner.position();
             Some(Step { start: end, end, written: Written::Word, slot })

@@ -24,7 +24,7 @@ mod text;
 
 use std::sync::Arc;
 
-use super::scan::Scanner;
+use super::scan::{Scanner, first_document};
 use super::split;
 use crate::error::Result;
 use crate::graph::Heap;
@@ -53,29 +53,40 @@ impl Flavour {
     }
 }
 
-/// Which flavour the document is, from its first keys.
+/// Which flavour the document is, from its first keys. Lists of nodes or edges at the top make it node-link data, whatever
+/// the attributes of its `graph` are called.
 pub fn sniff(bytes: &[u8]) -> Option<Flavour> {
     let start = &bytes[..bytes.len().min(1 << 20)];
-    let mut scanner = Scanner::new(start, if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
-    let mut flavour = None;
+    let mut scanner = Scanner::new(start, first_document(start));
+    let (mut has_graph, mut has_lists) = (false, false);
     // the first bytes end within the document: what was seen until then decides
     let _ = scanner.object(|key, scanner| {
-        let next = scanner.peek();
-        match (key, next) {
-            (b"graph", Some(b'{')) => {
-                let is_graph = |key: &String| matches!(key.as_str(), "nodes" | "edges" | "hyperedges" | "metadata");
-                let keys = super::python::first_keys(start, scanner.position()).unwrap_or_default();
-                if keys.iter().any(is_graph) {
-                    flavour = flavour.or(Some(Flavour::JsonGraphFormat));
-                }
-            }
-            (b"graphs", Some(b'[')) => flavour = flavour.or(Some(Flavour::JsonGraphFormat)),
-            (b"nodes" | b"links" | b"edges", Some(b'[')) => flavour = flavour.or(Some(Flavour::NodeLink)),
+        match (key, scanner.peek()) {
+            (b"graph", Some(b'{')) => has_graph |= is_graph(&mut scanner.clone()),
+            (b"graphs", Some(b'[')) => has_graph = true,
+            (b"nodes" | b"links" | b"edges", Some(b'[')) => has_lists = true,
             _ => {}
         }
         scanner.skip().map(|_| ())
     });
-    flavour
+    match (has_lists, has_graph) {
+        (true, _) => Some(Flavour::NodeLink),
+        (false, true) => Some(Flavour::JsonGraphFormat),
+        (false, false) => None,
+    }
+}
+
+/// Whether the object under the cursor is a graph: it has nodes or edges, or the metadata of one.
+fn is_graph(scanner: &mut Scanner<'_>) -> bool {
+    let mut is_graph = false;
+    let _ = scanner.object(|key, scanner| {
+        is_graph |= matches!(
+            (key, scanner.peek()),
+            (b"nodes", Some(b'{' | b'[')) | (b"edges" | b"hyperedges", Some(b'[')) | (b"metadata", Some(b'{'))
+        );
+        scanner.skip().map(|_| ())
+    });
+    is_graph
 }
 
 /// Reads a document.

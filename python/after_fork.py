@@ -20,7 +20,10 @@ class _BeforeFromOutside(Before):
         core = globals().get("_core")
         if core is not None:
             own |= {id(core), id(core.__self__), id(core.__self__.__dict__)}
-        return own | {id(obj) for obj in gc.get_objects() if type(obj) is list and _is_of_script(obj)}
+        # what the collector has listed before, and what it lists now
+        for objects in (*self.kept, gc.get_objects()):
+            own |= {id(obj) for obj in objects if type(obj) is list and _is_of_script(obj)}
+        return own
 
 
 def _is_of_script(names):

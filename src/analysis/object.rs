@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::chains::report::notes;
 use super::chains::{
-    Chains, Detail, FIRST_IMMORTAL, Options, SCHEMA, address_data, chains, dump_data, reference_data, title,
+    Chains, Detail, FIRST_IMMORTAL, Options, SCHEMA, address_data, chains, dump_data, reference_data, short_name, title,
 };
 use super::distances::RootChoice;
 use super::dominators::Dominators;
@@ -231,7 +231,7 @@ impl ObjectPage {
     /// What is known of it, a line each.
     fn facts(&self, heap: &Heap) -> Vec<String> {
         let description = &self.description;
-        let mut facts = vec![format!("type {}", heap.graph.type_name_of(self.object))];
+        let mut facts = vec![format!("type {}", short_name(heap.graph.type_name_of(self.object)))];
         facts.extend(description.name.as_ref().map(|name| format!("name {name}")));
         facts.extend(description.value.as_ref().map(|value| format!("value {value}")));
         facts.extend(description.length.map(|length| format!("length {}", grouped(length))));

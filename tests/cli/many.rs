@@ -1,38 +1,6 @@
-//! Many ways of being held, many types, and names that have no end.
+//! Names that have no end.
 
 use crate::support::command::Workshop;
-
-/// A module that holds each of so many sessions by an attribute of its own; each of a type of its own where `own_types`.
-fn wide(count: u64, own_types: bool) -> String {
-    let refs: Vec<String> = (2..count + 2).map(|address| address.to_string()).collect();
-    let edges: Vec<String> = (0..count).map(|number| format!("\".a{number}\"")).collect();
-    let mut text = format!(
-        "{{\"retainers\":1,\"pid\":1}}\n{{\"address\":1,\"type\":\"module\",\"size\":72,\"name\":\"x\",\"refs\":[{}],\"edges\":[{}]}}\n",
-        refs.join(","),
-        edges.join(",")
-    );
-    for address in 2..count + 2 {
-        let own = if own_types { address.to_string() } else { String::new() };
-        text.push_str(&format!("{{\"address\":{address},\"type\":\"x.Session{own}\",\"size\":9,\"refs\":[]}}\n"));
-    }
-    text
-}
-
-#[test]
-fn a_record_is_not_read_again_for_each_chain_that_leads_through_it() {
-    // each chain reads it again: some 40,000 × 1 MB, which takes minutes
-    let workshop = Workshop::new();
-    workshop.write("groups.jsonl", wide(40_000, false));
-    let ran = workshop.run(&["groups.jsonl", "--type", "Session", "--no-files", "--limit", "2"]);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stdout.contains("40,000 x.Session are alive, held in 40,000 ways"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("x.a0") && ran.stdout.contains("… 39,998 more ways"), "{}", ran.stdout);
-    workshop.write("types.jsonl", wide(40_000, true));
-    let ran = workshop.run(&["types.jsonl", "--type", "*Session*", "--no-files"]);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_eq!(ran.stdout.matches("held by module x").count(), 40_000);
-    assert!(ran.stdout.contains("1 x.Session777 is alive, held in 1 way · 9 B shallow · 9 B retained (1 object"));
-}
 
 #[test]
 fn names_of_megabytes_are_cut_wherever_they_are_shown() {

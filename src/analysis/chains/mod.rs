@@ -25,6 +25,7 @@ pub(crate) use self::data::{
     address as address_data, reference as reference_data, signature as signature_data, unreached as unreached_data,
 };
 use self::described::{Descriptions, described, shorten};
+pub(crate) use self::pictures::object_picture_name;
 pub(crate) use self::reading::{short_name, title, whole_expression};
 pub use self::report::Detail;
 use self::shape::Shapes;

@@ -60,6 +60,12 @@ pub(super) fn way_name(heap: &Heap, answer: &TypeAnswer, signature: &Signature, 
     format!("{}{number}-{}", file_stem(bare(heap.graph.type_name(answer.type_id))), signature.fingerprint)
 }
 
+/// `dict-0x7fc0a43da7c0`: the picture of one object has nothing but its id to be told by.
+pub(crate) fn object_picture_name(heap: &Heap, object: ObjectId) -> String {
+    let type_name = heap.graph.type_name_of(object);
+    format!("{}-{}", file_stem(bare(type_name)), file_stem(&heap.graph.id_text(object)))
+}
+
 fn merged(heap: &Heap, chains: &Chains, shown: &[(&TypeAnswer, &Signature)], raw: bool) -> Picture {
     let mut drawing = Drawing { is_merged: true, ..Drawing::default() };
     let mut drawn = 0;

@@ -26,7 +26,7 @@ static MAKING: AtomicUsize = AtomicUsize::new(0);
 /// Whether a signal is ending the program: nothing is made any more.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 /// Mapped files.
-static MAPPED: [Mapping; 256] = [const { Mapping::NONE }; 256];
+static MAPPED: [Mapping; 256] = [const { Mapping::none() }; 256];
 
 struct Mapping {
     start: AtomicUsize,
@@ -35,8 +35,9 @@ struct Mapping {
 }
 
 impl Mapping {
-    const NONE: Self =
-        Self { start: AtomicUsize::new(0), length: AtomicUsize::new(0), name: AtomicPtr::new(ptr::null_mut()) };
+    const fn none() -> Self {
+        Self { start: AtomicUsize::new(0), length: AtomicUsize::new(0), name: AtomicPtr::new(ptr::null_mut()) }
+    }
 }
 
 /// A place in the table of temporary files, until this is dropped: whoever drops it has removed or renamed the file.

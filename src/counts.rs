@@ -1,5 +1,7 @@
 //! Counts and sizes in words.
 
+use std::borrow::Cow;
+
 /// `1 root`, `31 roots`, with thousands separated.
 pub fn counted(count: u64, what: &str) -> String {
     let plural = match what {
@@ -94,4 +96,15 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
     )]
     let bytes = (number * factor as f64) as u64;
     Some(bytes)
+}
+
+/// A text of at most `most` bytes: of a longer one the start and the end, where names differ, with `…` between them.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    let kept = most.saturating_sub('…'.len_utf8());
+    let start = text.floor_char_boundary(kept / 2);
+    let end = text.ceil_char_boundary(text.len() - (kept - kept / 2));
+    Cow::Owned(format!("{}…{}", &text[..start], &text[end..]))
 }

@@ -80,6 +80,16 @@ pub enum Error {
         /// Bytes that it may take.
         limit: u64,
     },
+    /// A dump unpacks to more than there is room for, or a stream does not end. It was read no further.
+    #[error("`{name}` has more than {}: {bound}", bytes_text(*unpacked))]
+    Unpacks {
+        /// The dump.
+        name: String,
+        /// Bytes that were unpacked or read so far.
+        unpacked: u64,
+        /// What there is no room in.
+        bound: Bound,
+    },
     /// An argument has no meaning.
     #[error("{0}")]
     Usage(String),
@@ -116,9 +126,36 @@ pub enum Error {
         /// Why not, and what to do then.
         reason: String,
     },
+    /// Something that must not happen.
+    #[error("{0}")]
+    Fault(&'static str),
     /// Standard output could not be written.
     #[error("cannot write the answer")]
     Output(#[source] std::io::Error),
+}
+
+/// What has no room for a dump.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Bound {
+    /// Memory.
+    #[error(
+        "for that much, about {} of memory are needed, {} may be taken\n--memory SIZE sets another limit, --memory none tries all the same",
+        bytes_text(*needed), bytes_text(*limit)
+    )]
+    Memory {
+        /// Bytes that the part takes which was unpacked.
+        needed: u64,
+        /// Bytes that may be taken.
+        limit: u64,
+    },
+    /// The disk of temporary files.
+    #[error("only {} are left free in `{}`\nTMPDIR names another directory for what dumps unpack to", bytes_text(*free), directory.display())]
+    Disk {
+        /// Bytes that are free.
+        free: u64,
+        /// Where temporary files are.
+        directory: PathBuf,
+    },
 }
 
 /// The result of anything that can stop for an [`Error`].

@@ -24,7 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Layers; each uses only those to its left: `counts, progress, error → source, sink → graph → format → redact → report →
+//! Layers; each uses only those to its left: `counts, progress, error, ending → source, sink → graph → format → redact → report →
 //! analysis → present → capture → watch → cli`. The graph is frozen once built; analyses return plain data and print nothing; outputs never see the
 //! heap. The same input gives the same bytes out, for any number of threads.
 
@@ -32,6 +32,7 @@ pub mod analysis;
 pub mod capture;
 pub mod cli;
 pub mod counts;
+pub mod ending;
 pub mod error;
 pub mod format;
 pub mod graph;

@@ -1,5 +1,8 @@
 //! The `retainers` command.
 
+#[global_allocator]
+static ALLOCATOR: retainers::ending::Allocator = retainers::ending::Allocator;
+
 fn main() -> std::process::ExitCode {
     retainers::cli::main()
 }

@@ -149,8 +149,10 @@ pub fn share(part: u64, whole: u64) -> f64 {
 /// A small graph to be drawn, arrows pointing from holder to held.
 #[derive(Debug, Clone)]
 pub struct Picture {
-    /// File name without extension, safe on every file system: `SessionState-0x7fc0a43da7c0`.
+    /// File name without extension, safe on every file system: `SessionState-1-9f2c01d5ab37`.
     pub name: String,
+    /// Whether several ways of being held are drawn together; such a picture comes last.
+    pub is_merged: bool,
     /// One line above the drawing.
     pub title: String,
     /// A second, quieter line above the drawing; may be empty.

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-/// `redact` rewrites records, so it stands on `format`; `capture` makes dumps and knows nothing but errors and counts: it
+/// `ending` knows nothing but the system; `redact` rewrites records, so it stands on `format`; `capture` makes dumps and knows nothing but errors and counts: it
 /// stands before `cli`, which alone uses it; so does `watch`, which looks at processes from outside.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "counts",
     "progress",
     "error",
+    "ending",
     "source",
     "sink",
     "graph",

@@ -14,7 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value, json};
 
 use super::chains::report::notes;
-use super::chains::{SCHEMA, address_data, dump_data, reference_data, title};
+use super::chains::{SCHEMA, address_data, dump_data, reference_data, short_name, title};
 use super::distances::RootChoice;
 use super::dominators::{Dominators, Holder};
 use super::kept::dominator_tree;
@@ -413,7 +413,7 @@ impl TreeNode {
     /// What it is: a type, with the name or value when it is a single object.
     pub fn title(&self, heap: &Heap) -> String {
         if self.count > 1 {
-            return heap.graph.type_name(self.type_id).to_owned();
+            return short_name(heap.graph.type_name(self.type_id)).into_owned();
         }
         title(heap, self.object, &heap.describe(self.object))
     }

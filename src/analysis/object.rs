@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::chains::report::notes;
 use super::chains::{
-    Chains, Detail, FIRST_IMMORTAL, Options, SCHEMA, address_data, chains, dump_data, reference_data, title,
+    Chains, Detail, FIRST_IMMORTAL, Options, SCHEMA, address_data, chains, dump_data, object_picture_name,
+    reference_data, short_name, title,
 };
 use super::distances::RootChoice;
 use super::dominators::Dominators;
@@ -19,7 +20,7 @@ use super::select::{Group, Selection};
 use super::summary::Amount;
 use crate::counts::{bytes_text, counted, grouped, more_of};
 use crate::graph::{Description, Heap, ObjectId, ReferenceKind, ReferenceName, TypeId};
-use crate::report::{Block, Cell, Report, Span, Table, Tone};
+use crate::report::{Block, Cell, Picture, Report, Span, Table, Tone};
 
 /// References, referrers and dominators that are described each; further ones are counted.
 pub const SHOWN: usize = 50;
@@ -225,13 +226,15 @@ impl ObjectPage {
         blocks.extend(neighbour_blocks(heap, "is referred to by", "referrer", &self.referrers));
         blocks.extend(self.retained_blocks(heap));
         blocks.extend(notes(heap).into_iter().map(Block::Note));
-        Report { blocks, pictures: chain.pictures, data: self.data(heap, &chain.data), ..Report::default() }
+        let named = |picture| Picture { name: object_picture_name(heap, self.object), ..picture };
+        let pictures = chain.pictures.into_iter().map(named).collect();
+        Report { blocks, pictures, data: self.data(heap, &chain.data), ..Report::default() }
     }
 
     /// What is known of it, a line each.
     fn facts(&self, heap: &Heap) -> Vec<String> {
         let description = &self.description;
-        let mut facts = vec![format!("type {}", heap.graph.type_name_of(self.object))];
+        let mut facts = vec![format!("type {}", short_name(heap.graph.type_name_of(self.object)))];
         facts.extend(description.name.as_ref().map(|name| format!("name {name}")));
         facts.extend(description.value.as_ref().map(|value| format!("value {value}")));
         facts.extend(description.length.map(|length| format!("length {}", grouped(length))));

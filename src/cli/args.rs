@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::memory::Limit;
-use super::watch;
+use super::{numbers, watch};
 
 /// Who keeps these objects alive? Answers from a heap dump, offline.
 ///
@@ -95,8 +95,8 @@ pub struct Ask {
     /// The heap dump: plain, gzip or zstd, of any known format; `-` reads standard input
     #[arg(value_name = "DUMP", value_hint = ValueHint::FilePath)]
     pub dump: Option<PathBuf>,
-    /// Directory for the files
-    #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    /// Directory for the files; or one file (`.png`, `.svg`, `.dot`), for the picture of all ways together, or `.json`
+    #[arg(short, long, value_name = "DIR|FILE", default_value = ".", value_hint = ValueHint::AnyPath)]
     pub output: PathBuf,
     /// What is asked.
     #[command(flatten)]
@@ -127,7 +127,7 @@ pub struct Question {
     #[arg(long)]
     pub raw: bool,
     /// Ways shown and drawn of each type, at most 50 drawn in all; 0 for no limit
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = numbers::limit, allow_negative_numbers = true)]
     pub limit: usize,
     /// What to make; text and JSON go to standard output, pictures into files
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_value = "text,dot,png")]
@@ -169,7 +169,7 @@ pub struct Common {
     #[arg(long)]
     pub strict: bool,
     /// Threads, at most 1024; 0 for one a core
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024), allow_negative_numbers = true)]
     pub threads: u16,
     /// Memory that may be taken, such as 8GiB, or `none` for no limit; by default what is free
     ///
@@ -217,7 +217,7 @@ pub struct CutArguments {
     #[command(flatten)]
     pub which: Which,
     /// Give up beyond this many references
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = numbers::count, allow_negative_numbers = true)]
     pub max: usize,
     /// What all questions understand.
     #[command(flatten)]
@@ -242,13 +242,13 @@ pub struct GrowthArguments {
     #[command(flatten)]
     pub search: SearchArguments,
     /// Ways shown that grew; 0 for all
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = numbers::limit, allow_negative_numbers = true)]
     pub limit: usize,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
-    /// Draw the chains, and the plot of what grew, into this directory
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Draw the chains, and the plot of what grew, into this directory; or the plot into one file (`.png`, `.svg`)
+    #[arg(short, long, value_name = "DIR|FILE", value_hint = ValueHint::AnyPath)]
     pub output: Option<PathBuf>,
     /// What all questions understand.
     #[command(flatten)]
@@ -298,8 +298,8 @@ pub struct CheckArguments {
     /// Print GitHub annotations too
     #[arg(long, conflicts_with = "json")]
     pub github: bool,
-    /// Draw the chains of what violates the rules into this directory
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Draw the chains of what violates the rules into this directory; or the first into one file (`.png`, `.svg`, `.dot`)
+    #[arg(short, long, value_name = "DIR|FILE", value_hint = ValueHint::AnyPath)]
     pub output: Option<PathBuf>,
     /// What all questions understand.
     #[command(flatten)]
@@ -343,7 +343,7 @@ pub struct WatchArguments {
     #[arg(long)]
     pub no_values: bool,
     /// Ways shown that grew from dump to dump; 0 for all
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = numbers::limit, allow_negative_numbers = true)]
     pub limit: usize,
     /// Print JSON instead of text
     #[arg(long)]
@@ -368,7 +368,7 @@ pub struct IndexArguments {
 #[derive(Debug, Args)]
 pub struct CaptureArguments {
     /// The process, by its number in this pid namespace; of a wrapper (`timeout`, a shell, …), the one Python process below it
-    #[arg(value_name = "PID", value_parser = process_number, required_unless_present = "name", conflicts_with = "name")]
+    #[arg(value_name = "PID", value_parser = numbers::pid, allow_negative_numbers = true, required_unless_present = "name", conflicts_with = "name")]
     pub pid: Option<i32>,
     /// The process, by a text in its command line; several, or nothing to do, and all that match are listed
     #[arg(long, value_name = "TEXT")]
@@ -399,12 +399,6 @@ pub struct CaptureArguments {
     /// What is asked about the dump at once.
     #[command(flatten)]
     pub question: Question,
-}
-
-/// Parses the number of a process.
-fn process_number(text: &str) -> Result<i32, String> {
-    let number = text.parse().ok().filter(|pid| *pid > 0);
-    number.ok_or_else(|| format!("a process is meant by its number; by a text in its command line: --name {text}"))
 }
 
 /// How to get into a process.
@@ -456,7 +450,7 @@ pub struct SuspectsArguments {
     #[command(flatten)]
     pub whole: Whole,
     /// Suspects shown, at most 20 are worked out; 0 for all of them
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = numbers::limit, allow_negative_numbers = true)]
     pub limit: usize,
     /// A file with further known holders
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -479,7 +473,7 @@ pub struct SummaryArguments {
     #[arg(long, value_enum, default_value_t = Sort::Retained)]
     pub sort: Sort,
     /// Groups shown; 0 for all
-    #[arg(long, value_name = "N", default_value_t = 25)]
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = numbers::limit, allow_negative_numbers = true)]
     pub limit: usize,
     /// What all questions understand.
     #[command(flatten)]
@@ -519,13 +513,13 @@ pub struct TreeArguments {
     #[command(flatten)]
     pub whole: Whole,
     /// Levels shown
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = numbers::count, allow_negative_numbers = true)]
     pub depth: usize,
     /// Percent of the reachable bytes that an object must retain to be shown
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.5)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.5, value_parser = numbers::percent, allow_negative_numbers = true)]
     pub threshold: f64,
     /// Siblings of one type that are grouped
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = numbers::count, allow_negative_numbers = true)]
     pub group: usize,
     /// What all questions understand.
     #[command(flatten)]
@@ -558,8 +552,8 @@ pub struct Whole {
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
-    /// Draw into this directory as well
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Draw into this directory as well; or into one file, as its name ends
+    #[arg(short, long, value_name = "DIR|FILE", value_hint = ValueHint::AnyPath)]
     pub output: Option<PathBuf>,
 }
 

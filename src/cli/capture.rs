@@ -86,7 +86,7 @@ pub(super) fn capture_into(path: &Path, request: &capture::Request) -> Result<ca
     if path.as_os_str() == "-" {
         return fill(&mut BufWriter::new(io::stdout().lock()));
     }
-    files::write_whole_as(path, |out| {
+    files::write_private_as(path, |out| {
         fill(out).map_err(|error| match error {
             Error::Output(cause) => Error::Write { path: path.to_owned(), cause },
             other => other,

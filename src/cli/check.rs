@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::args::CheckArguments;
-use super::output::{draw_whole_pictures, print_report, tell_written};
-use super::{answer_options, checked_heap, files, in_pool};
+use super::memory::Need;
+use super::output::{draw_whole, print_report, tell_written};
+use super::{answer_options, files, in_pool, load};
 use crate::analysis::check::{Baseline, Rule, Rules, check};
 use crate::error::{Error, Result};
 use crate::present::{github, junit, sarif};
@@ -20,16 +21,14 @@ pub fn run(asked: &CheckArguments) -> Result<ExitCode> {
         // its heap is gone before the next one comes
         let baseline = match &asked.baseline {
             Some(path) => {
-                let (heap, place) = checked_heap(path, &asked.common, progress)?;
-                let baseline = Baseline::new(&heap, &rules, &options);
-                place.write_if_worth_it(&heap);
-                Some(baseline)
+                let heap = load(path, &asked.common, &Need::new(true, false), progress)?;
+                Some(Baseline::new(&heap, &rules, &options))
             }
             None => None,
         };
-        let (heap, place) = checked_heap(&asked.dump, &asked.common, progress)?;
+        // what a pipeline relies on is never read from an index
+        let heap = load(&asked.dump, &asked.common, &Need::new(true, false), progress)?;
         let found = check(&heap, &rules, baseline.as_ref(), &options);
-        place.write_if_worth_it(&heap);
         Ok((found.report(&heap), found.holds()))
     })?;
     let top = top_of_the_tree();
@@ -93,7 +92,5 @@ fn write_file(
 
 fn draw(report: &Report, asked: &CheckArguments, progress: &crate::progress::Progress) -> Result<()> {
     let Some(directory) = &asked.output else { return Ok(()) };
-    files::make_directory(directory)?;
-    tell_written(&draw_whole_pictures(report, directory, progress)?, &asked.common);
-    Ok(())
+    draw_whole(report, directory, progress, &asked.common)
 }

@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::args::{Common, GrowthArguments};
-use super::output::{draw_plots, draw_whole_pictures, print_report, tell_written};
-use super::{answer_options, checked_heap, files, in_pool, summary_by};
+use super::output::{draw_whole, print_report, remark};
+use super::{answer_options, attempt_from_indexes, checked_heap, in_pool, summary_by};
 use crate::analysis::growth::{GrowthOptions, by_time, growth};
 use crate::error::{Error, Result};
 use crate::format;
 use crate::graph::Heap;
-use crate::present::label::visible;
 use crate::progress::{Phase, Progress};
 use crate::report::Report;
 use crate::source::Source;
@@ -42,30 +41,29 @@ pub fn compare(
         return Err(Error::Usage("growth needs at least two dumps".to_owned()));
     };
     in_pool(common, |progress| {
-        let open = |path: &Path| -> Result<Heap> {
-            let (heap, place) = checked_heap(path, common, progress)?;
-            progress.start(Phase::Search, 0);
-            // distances and dominators are needed anyway: with them, the index answers the next question
-            crate::analysis::kept::distances_and_dominators(
-                &heap,
-                &crate::analysis::retaining::Retaining::all(&heap.graph),
-                &options.chains.roots,
-            );
-            place.write_if_worth_it(&heap);
-            Ok(heap)
-        };
-        let last = open(last)?;
-        let found = growth(&last, earlier.len(), &mut |number| open(&earlier[number]), options)?;
-        Ok((found.report(&last, limit), found.has_grown()))
+        attempt_from_indexes(common, |use_index| {
+            let open = |path: &Path| -> Result<Heap> {
+                let (heap, place) = checked_heap(path, common, use_index, progress)?;
+                progress.start(Phase::Search, 0);
+                // distances and dominators are needed anyway: with them, the index answers the next question
+                crate::analysis::kept::distances_and_dominators(
+                    &heap,
+                    &crate::analysis::retaining::Retaining::all(&heap.graph),
+                    &options.chains.roots,
+                );
+                place.write_if_worth_it(&heap);
+                Ok(heap)
+            };
+            let last = open(last)?;
+            let found = growth(&last, earlier.len(), &mut |number| open(&earlier[number]), options)?;
+            Ok((found.report(&last, limit), found.has_grown()))
+        })
     })
 }
 
 /// Draws chains and plot.
 pub fn draw(report: &Report, directory: &Path, progress: &Progress, common: &Common) -> Result<()> {
-    files::make_directory(directory)?;
-    tell_written(&draw_whole_pictures(report, directory, progress)?, common);
-    tell_written(&draw_plots(report, directory)?, common);
-    Ok(())
+    draw_whole(report, directory, progress, common)
 }
 
 /// Bytes of a dump in which its header is.
@@ -103,7 +101,5 @@ fn in_order(dumps: &[PathBuf], common: &Common) -> Result<Vec<PathBuf>> {
 }
 
 fn note(common: &Common, text: &str) {
-    if !common.quiet {
-        anstream::eprintln!("note: {}", visible(text));
-    }
+    remark(text, common.quiet);
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::args::Common;
+use super::output::remark;
 use crate::counts::{bytes_text, parse_bytes};
 use crate::error::{Error, Result};
 use crate::format::estimate::estimate;
-use crate::source::Source;
+use crate::source::{Bounds, Source};
 
 /// What a question needs of the memory.
 #[derive(Debug)]
@@ -35,10 +35,7 @@ impl Need {
     ///
     /// # Errors
     /// [`Error::Memory`] when it is too much in any way in which the question can be answered.
-    pub fn check(&self, source: &Source, common: &Common) -> Result<()> {
-        let Some(limit) = common.memory.map(|limit| limit.0).or_else(available) else {
-            return Ok(());
-        };
+    pub fn check(&self, source: &Source, limit: u64, is_quiet: bool) -> Result<()> {
         let estimate = estimate(source);
         let needed = estimate.bytes(self.retained);
         let lean = Some(estimate.bytes(false)).filter(|_| self.is_flexible && self.retained);
@@ -49,15 +46,29 @@ impl Need {
             return Err(Error::Memory { needed, lean, limit });
         }
         self.is_lean.store(true, Ordering::Relaxed);
-        if !common.quiet {
-            anstream::eprintln!(
-                "note: retained sizes are left out: they need about {}, and {} may be taken (--memory)",
-                bytes_text(needed),
-                bytes_text(limit)
-            );
-        }
+        let words = format!(
+            "retained sizes are left out: they need about {}, and {} may be taken (--memory)",
+            bytes_text(needed),
+            bytes_text(limit)
+        );
+        remark(&words, is_quiet);
         Ok(())
     }
+}
+
+/// Bytes of memory that may be taken: as many as were said, or what is free.
+pub fn limit(asked: Option<Limit>) -> u64 {
+    asked.map(|limit| limit.0).or_else(available).unwrap_or(u64::MAX)
+}
+
+/// How much a dump may unpack to where so much memory may be taken.
+pub fn bounds(memory: u64) -> Bounds<'static> {
+    Bounds { memory, needed: &needed }
+}
+
+/// Bytes of memory that a dump takes, at least.
+fn needed(bytes: &[u8]) -> u64 {
+    estimate(bytes).bytes(false)
 }
 
 /// A limit of memory, as typed: `8GiB`, `500MB`, `none`.
@@ -75,9 +86,25 @@ impl FromStr for Limit {
     }
 }
 
-/// Bytes that can be had without swapping, where the system tells: what is free, or what the control group of this process
-/// has left if that is less.
+/// Bytes that can be had without swapping, where the system tells: what is free, or what the control group or the resource
+/// limit of this process leaves if that is less.
 fn available() -> Option<u64> {
+    [free(), address_space()].into_iter().flatten().min()
+}
+
+/// The limit that `ulimit -v` sets.
+#[cfg(unix)]
+fn address_space() -> Option<u64> {
+    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+    getrlimit(Resource::RLIMIT_AS).ok().map(|(soft, _)| soft).filter(|&limit| limit != RLIM_INFINITY)
+}
+
+#[cfg(not(unix))]
+fn address_space() -> Option<u64> {
+    None
+}
+
+fn free() -> Option<u64> {
     let free = field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")?.saturating_mul(1024);
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let left = groups.lines().filter_map(left_in_group).min();

@@ -7,15 +7,18 @@ mod check;
 mod files;
 mod growth;
 mod memory;
+pub mod numbers;
 mod output;
 mod place;
 mod processes;
 pub mod watch;
 
+use std::any::Any;
 use std::io::{self, BufWriter, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::{CommandFactory, Parser};
 
@@ -25,7 +28,7 @@ use self::args::{
 };
 use self::bar::Bar;
 use self::memory::Need;
-use self::output::{draw_whole_pictures, present, print_bytes, print_report, tell_written};
+use self::output::{Place, draw_whole, present, print_bytes, print_report, remark, tell, tell_written, words_of};
 use self::place::IndexPlace;
 use crate::analysis::chains::{Detail, Options, chains};
 use crate::analysis::cut::{Cut, cut_answer};
@@ -42,21 +45,27 @@ use crate::analysis::retaining::Retaining;
 use crate::analysis::select::{Query, select};
 use crate::analysis::summary;
 use crate::analysis::suspects::suspects;
+use crate::ending;
 use crate::error::{Error, Result};
 use crate::format::indexed;
 use crate::graph::Heap;
-use crate::graph::index::attempt;
+use crate::graph::index::{GivenUp, attempt};
 use crate::present::label::visible;
-use crate::present::{icicle, text};
+use crate::present::text;
 use crate::progress::{Phase, Progress};
 use crate::redact::{self, Redaction};
 use crate::report::Report;
 use crate::sink::Sink;
-use crate::source::Source;
+use crate::source::{Change, Source};
+use crate::watch::mprof;
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    ending::install();
+    let cli = Cli::parse();
+    // whatever is wrong with a dump or with us: an exit code of ours, and words
+    let ended = catch_unwind(AssertUnwindSafe(|| run(cli))).unwrap_or_else(|cause| Err(fault(&*cause)));
+    match ended {
         Ok(code) => code,
         Err(Error::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -68,13 +77,16 @@ pub fn main() -> ExitCode {
 
 /// The error and its causes on standard error.
 fn complain(error: &Error) {
-    let mut text = text::harmless_lines(&error.to_string());
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {}", visible(&error.to_string())));
-        cause = error.source();
-    }
-    anstream::eprintln!("retainers: {text}");
+    tell(&format!("retainers: {}", text::harmless_lines(&words_of(error))));
+}
+
+/// What unwound to the end: a panic, which has spoken, or an index that was given up where nobody expected it.
+fn fault(cause: &(dyn Any + Send)) -> Error {
+    Error::Fault(if cause.is::<GivenUp>() {
+        "an index turned out to be damaged (--no-index does without)"
+    } else {
+        "a fault of this program; what was printed before is not to be relied on"
+    })
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
@@ -138,12 +150,30 @@ const MOST_PICTURES: usize = 50;
 
 fn detail(ask: &Ask, limit: usize) -> Detail {
     let is_drawing = |format: &OutputFormat| !matches!(format, OutputFormat::Text | OutputFormat::Json);
+    // a file is drawn as its name ends, whatever else is asked for
+    let file = match Place::of(&ask.output) {
+        Place::File(_, ending) if !ask.question.no_files => Some(ending),
+        _ => None,
+    };
+    let draws = file.map_or_else(|| ask.question.format.iter().any(is_drawing), |ending| ending != "json");
     let pictures = match ask.question.limit {
-        _ if ask.question.no_files || !ask.question.format.iter().any(is_drawing) => 0,
+        _ if ask.question.no_files || !draws => 0,
         0 => usize::MAX,
         _ => MOST_PICTURES,
     };
-    Detail { limit, raw: ask.question.raw, pictures, data: ask.question.format.contains(&OutputFormat::Json) }
+    let data = ask.question.format.contains(&OutputFormat::Json) || file == Some("json");
+    Detail { limit, raw: ask.question.raw, pictures, data }
+}
+
+/// Starts the threads of this process, once.
+fn start_threads(common: &Common) -> Result<()> {
+    static STARTED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    let start = || {
+        let threads = usize::from(common.threads);
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|cause| cause.to_string())
+    };
+    let failed = |cause| Error::Usage(format!("cannot start threads: {cause} (--threads 1 asks for one)"));
+    STARTED.get_or_init(start).clone().map_err(failed)
 }
 
 /// Runs `work` on its own threads, under a progress bar.
@@ -152,12 +182,10 @@ fn in_pool<T: Send>(
     work: impl FnOnce(&Progress) -> Result<(T, bool)> + Send,
 ) -> Result<(T, bool, Arc<Progress>)> {
     let progress = Arc::new(Progress::default());
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(usize::from(common.threads))
-        .build()
-        .map_err(|cause| Error::Usage(format!("cannot start threads: {cause}")))?;
+    start_threads(common)?;
     let bar = Bar::watch(&progress, common.quiet);
-    let done = pool.install(|| work(&progress));
+    // on one of the threads, as all of it
+    let done = rayon::scope(|_| work(&progress));
     drop(bar);
     done.map(|(value, flag)| (value, flag, progress))
 }
@@ -199,6 +227,7 @@ fn answer_from<T: Send>(
 ) -> Result<(T, bool, Arc<Progress>)> {
     in_pool(common, |progress| {
         let mut place = IndexPlace::of(dump, common);
+        [dump, place.dump()].into_iter().for_each(files::be_as_private_as);
         if let Some(heap) = place.open() {
             refuse_damage(&heap, common)?;
             progress.start(Phase::Search, 0);
@@ -216,10 +245,20 @@ fn answer_from<T: Send>(
     })
 }
 
-/// A heap all of whose numbers have been checked, and where its index is.
-fn checked_heap(dump: &Path, common: &Common, progress: &Progress) -> Result<(Heap, IndexPlace)> {
+/// Answers from indexes; and without them, where one turns out to be damaged on the way. `answer` is told whether to use them.
+fn attempt_from_indexes<T>(common: &Common, answer: impl Fn(bool) -> Result<T>) -> Result<T> {
+    attempt(|| answer(true)).unwrap_or_else(|_| {
+        remark("an index turned out to be damaged: the dumps are read again", common.quiet);
+        answer(false)
+    })
+}
+
+/// A heap all of whose numbers have been checked, and where its index is; that the numbers of an index fit each other shows
+/// when they are used: to be [attempted](attempt_from_indexes).
+fn checked_heap(dump: &Path, common: &Common, use_index: bool, progress: &Progress) -> Result<(Heap, IndexPlace)> {
     let mut place = IndexPlace::of(dump, common);
-    if let Some(heap) = place.open() {
+    [dump, place.dump()].into_iter().for_each(files::be_as_private_as);
+    if use_index && let Some(heap) = place.open() {
         if attempt(|| kept::check(&heap)).is_ok() {
             refuse_damage(&heap, common)?;
             return Ok((heap, place));
@@ -230,12 +269,50 @@ fn checked_heap(dump: &Path, common: &Common, progress: &Progress) -> Result<(He
 }
 
 fn load(dump: &Path, common: &Common, need: &Need, progress: &Progress) -> Result<Heap> {
-    let source = Source::open(dump, progress)?;
-    need.check(&source, common)?;
-    let heap = crate::format::read(source, progress)?;
+    files::be_as_private_as(dump);
+    let limit = memory::limit(common.memory);
+    let source = Source::open_within(dump, &memory::bounds(limit), progress)?;
+    need.check(&source, limit, common.quiet)?;
+    let original = source.original();
+    let heap = crate::format::read(source, progress).map_err(|error| known_otherwise(dump, error))?;
+    refuse_change(dump, original.and_then(|original| original.change()), common)?;
     refuse_damage(&heap, common)?;
     Ok(heap)
 }
+
+/// A dump that another program cut meanwhile has no answer; one that it wrote to has one, of which that is said.
+fn refuse_change(dump: &Path, change: Option<Change>, common: &Common) -> Result<()> {
+    match change {
+        Some(Change::Shorter) => {
+            let cause = io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read");
+            return Err(Error::Open { path: dump.to_owned(), cause });
+        }
+        Some(Change::Other) => {
+            let dump = dump.display();
+            remark(
+                &format!("`{dump}` was written to while it was read: what is said may fit no state of it"),
+                common.quiet,
+            );
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// Names the command that reads what is no heap dump.
+fn known_otherwise(dump: &Path, error: Error) -> Error {
+    let is_samples = || mprof::sniff(&Source::beginning(dump, SAMPLES_START));
+    if matches!(error, Error::UnknownFormat { .. }) && is_samples() {
+        let dump = dump.display();
+        let words =
+            format!("`{dump}` is no heap dump, but samples of a process's memory: retainers watch {dump} judges them");
+        return Error::Usage(words);
+    }
+    error
+}
+
+/// Bytes that tell samples of memory from anything else.
+const SAMPLES_START: usize = 4 << 10;
 
 fn refuse_damage(heap: &Heap, common: &Common) -> Result<()> {
     let facts = heap.damage.facts();
@@ -247,21 +324,23 @@ fn run_index(asked: &IndexArguments) -> Result<ExitCode> {
         return Err(Error::Usage("there is nothing to do: --no-index was given".to_owned()));
     }
     let (path, _, _) = in_pool(&asked.common, |progress| {
-        let (heap, place) = checked_heap(&asked.dump, &asked.common, progress)?;
-        if !indexed::can_be_stored(&heap) {
-            return Err(Error::Usage("the dump is not there any more: its index cannot be made anew".to_owned()));
-        }
-        progress.start(Phase::Search, 0);
-        let (retaining, choice) = (Retaining::all(&heap.graph), RootChoice::default());
-        kept::distances(&heap, &retaining, &choice);
-        kept::dominator_tree(&heap, &retaining, &choice);
-        if !kept::has_news(&heap) {
-            return Ok((None, true));
-        }
-        match place.write(&heap)? {
-            Some(path) => Ok((Some(path), true)),
-            None => Err(Error::Usage("only a dump in a file that does not change can have an index".to_owned())),
-        }
+        attempt_from_indexes(&asked.common, |use_index| {
+            let (heap, place) = checked_heap(&asked.dump, &asked.common, use_index, progress)?;
+            if !indexed::can_be_stored(&heap) {
+                return Err(Error::Usage("the dump is not there any more: its index cannot be made anew".to_owned()));
+            }
+            progress.start(Phase::Search, 0);
+            let (retaining, choice) = (Retaining::all(&heap.graph), RootChoice::default());
+            kept::distances(&heap, &retaining, &choice);
+            kept::dominator_tree(&heap, &retaining, &choice);
+            if !kept::has_news(&heap) {
+                return Ok((None, true));
+            }
+            match place.write(&heap)? {
+                Some(path) => Ok((Some(path), true)),
+                None => Err(Error::Usage("only a dump in a file that does not change can have an index".to_owned())),
+            }
+        })
     })?;
     tell_written(path.as_slice(), &asked.common);
     Ok(ExitCode::SUCCESS)
@@ -270,7 +349,8 @@ fn run_index(asked: &IndexArguments) -> Result<ExitCode> {
 fn run_redact(asked: &RedactArguments) -> Result<ExitCode> {
     let progress = Arc::new(Progress::default());
     let bar = Bar::watch(&progress, asked.quiet);
-    let source = Source::open(&asked.dump, &progress)?;
+    files::be_as_private_as(&asked.dump);
+    let source = Source::open_within(&asked.dump, &memory::bounds(memory::limit(None)), &progress)?;
     let redaction = Redaction::check(&source, redact::Options { keep_keys: asked.keep_keys }, &progress)?;
     let fill = |out: &mut dyn Write| {
         let mut sink = Sink::named(&asked.output, out)?;
@@ -286,7 +366,7 @@ fn run_redact(asked: &RedactArguments) -> Result<ExitCode> {
     };
     drop(bar);
     if !asked.quiet {
-        anstream::eprintln!("{}", visible(&facts.words()));
+        tell(&visible(&facts.words()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -364,11 +444,7 @@ fn run_summary(asked: &SummaryArguments) -> Result<ExitCode> {
 
 fn run_tree(asked: &TreeArguments) -> Result<ExitCode> {
     let choice = root_choice(&asked.whole.roots)?;
-    let threshold = asked.threshold / 100.0;
-    if !(0.0..=1.0).contains(&threshold) {
-        return Err(Error::Usage("--threshold is a percentage from 0 to 100".to_owned()));
-    }
-    let options = TreeOptions { depth: asked.depth, threshold, group_from: asked.group };
+    let options = TreeOptions { depth: asked.depth, threshold: asked.threshold / 100.0, group_from: asked.group };
     run_whole(&asked.whole, &asked.common, |heap| {
         let mut report = heap_tree(heap, &choice, options).report(heap);
         if asked.whole.output.is_some() {
@@ -404,13 +480,7 @@ fn run_whole(
     let (report, found, progress) = answer_from(&whole.dump, common, &Need::new(true, false), answer)?;
     print_report(&report, whole.json, common)?;
     if let Some(directory) = &whole.output {
-        files::make_directory(directory)?;
-        tell_written(&draw_whole_pictures(&report, directory, &progress)?, common);
-        for icicle in &report.icicles {
-            let path = directory.join(format!("{}.svg", icicle.name));
-            files::write_whole(&path, |out| out.write_all(icicle::write(icicle).as_bytes()))?;
-            tell_written(&[path], common);
-        }
+        draw_whole(&report, directory, &progress, common)?;
     }
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -425,19 +495,16 @@ fn run_export(asked: &Export) -> Result<ExitCode> {
         }
     };
     let choice = root_choice(&asked.roots)?;
-    let ((heap, place), _, _) =
-        in_pool(&asked.common, |progress| Ok((checked_heap(&asked.dump, &asked.common, progress)?, true)))?;
+    // rows that others reckon with are never read from an index
+    let (heap, ..) = in_pool(&asked.common, |progress| {
+        Ok((load(&asked.dump, &asked.common, &Need::new(true, false), progress)?, true))
+    })?;
     if asked.output.as_os_str() == "-" {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(io::stdout());
         export(&heap, &choice, rows, &mut out).and_then(|()| out.flush()).map_err(Error::Output)?;
     } else {
         files::write_whole(&asked.output, |out| export(&heap, &choice, rows, out))?;
     }
-    place.write_if_worth_it(&heap);
-    if !asked.common.quiet {
-        for fact in heap.damage.facts() {
-            anstream::eprintln!("note: {}", visible(&fact));
-        }
-    }
+    heap.damage.facts().iter().for_each(|fact| remark(fact, asked.common.quiet));
     Ok(ExitCode::SUCCESS)
 }

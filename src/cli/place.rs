@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::args::Common;
+use super::output::tell;
 use crate::analysis::kept;
 use crate::error::{Error, Result};
 use crate::format::indexed;
@@ -72,6 +73,10 @@ impl IndexPlace {
                     self.candidates.retain(|candidate| *candidate != path);
                     self.note(&format!("`{}` is no index: it is left alone", path.display()));
                 }
+                Err(reason @ Unusable::NotOwn) => {
+                    self.candidates.retain(|candidate| *candidate != path);
+                    self.note(&format!("the index `{}` {reason}: it is not believed", path.display()));
+                }
                 Err(reason) => {
                     self.note(&format!("the index `{}` {reason}: the dump is read again", path.display()));
                     self.found.get_or_insert(path);
@@ -87,7 +92,8 @@ impl IndexPlace {
             return Err(Unusable::Stale);
         }
         let dump = self.identity.map(|_| self.dump.as_path());
-        let heap = indexed::restore(index, dump, &self.dump.display().to_string())?;
+        let name = self.dump.display().to_string();
+        let heap = attempt(|| indexed::restore(index, dump, &name)).unwrap_or(Err(Unusable::Damaged))?;
         if dump.is_none() {
             self.note(&format!(
                 "`{}` is not there: answered from its index, without values and names of references",
@@ -149,14 +155,14 @@ impl IndexPlace {
 
     fn note_plainly(&self, text: &str) {
         if !self.is_quiet {
-            anstream::eprintln!("{}", visible(text));
+            tell(&visible(text));
         }
     }
 }
 
 fn write_at(path: &Path, heap: &Heap, identity: Identity) -> io::Result<()> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        fs::create_dir_all(directory)?;
+        make_own_directory(directory)?;
     }
     let write = || indexed::write(heap, identity, path, |writer| kept::store(heap, writer));
     let written = attempt(write).unwrap_or_else(|_| {
@@ -165,6 +171,14 @@ fn write_at(path: &Path, heap: &Heap, identity: Identity) -> io::Result<()> {
         Err(io::ErrorKind::InvalidData.into())
     });
     written.map(|_| ())
+}
+
+/// Makes a directory, for the user alone, and those above it.
+fn make_own_directory(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
 }
 
 fn is_read_only(cause: &io::Error) -> bool {

@@ -7,7 +7,6 @@ use memchr::{memchr, memchr_iter};
 use super::record::Record;
 use super::scan::Scanner;
 use crate::graph::ObjectTable;
-use crate::source::Source;
 
 /// Places at which a dump is looked at, and bytes that are looked at there.
 const SAMPLES: usize = 64;
@@ -38,8 +37,7 @@ impl Estimate {
 }
 
 /// Looks at a dump here and there.
-pub fn estimate(source: &Source) -> Estimate {
-    let bytes: &[u8] = source;
+pub fn estimate(bytes: &[u8]) -> Estimate {
     let step = bytes.len() / SAMPLES;
     let samples: Vec<Range<usize>> = if step <= SAMPLE {
         std::iter::once(0..bytes.len()).collect()

@@ -253,6 +253,11 @@ impl HeapGraph {
         self.external.is_empty().then(|| self.sizes.plain())
     }
 
+    /// Whether some object holds memory outside the heap.
+    pub fn has_external_sizes(&self) -> bool {
+        !self.external.is_empty()
+    }
+
     /// Bytes that the object holds outside the heap.
     pub fn external_size(&self, object: ObjectId) -> u64 {
         self.external.binary_search_by_key(&object, |(object, _)| *object).map_or(0, |place| self.external[place].1)

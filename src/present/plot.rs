@@ -1,7 +1,8 @@
 //! Plot: "how does it go over time: does it grow, level off, or fall back?"
 //!
 //! Panels stand one above the other and share the time axis. Each line has its name and its last value at its right end,
-//! moved apart where lines end close together, so that no words lie on a line. Vertical axes start at 0, except where all
+//! moved apart where lines end close together, so that no words lie on a line. Lines that lie on each other take turns in
+//! dashes, each in its colour. Vertical axes start at 0, except where all
 //! values are large and close together; they say so then.
 //!
 //! The lines are drawn by the crate `plotters`; texts are measured with the embedded font, as in the other pictures. Of many
@@ -9,6 +10,7 @@
 
 mod axis;
 mod page;
+mod twins;
 
 use plotters::backend::SVGBackend;
 use plotters::chart::ChartBuilder;
@@ -152,19 +154,31 @@ impl Pen<'_> {
         let rule =
             |(ends, is_zero)| PathElement::new(ends, stroke(if is_zero { palette::FAINT } else { palette::GRID }, 1.0));
         chart.draw_series(rules.map(rule))?;
-        for (index, series) in series.iter().enumerate() {
-            let points = thinned(&series.points, page.x.low, page.x.high, width as usize);
+        let drawn: Vec<Vec<(f64, f64)>> =
+            series.iter().map(|series| thinned(&series.points, page.x.low, page.x.high, width as usize)).collect();
+        let scale = (width / (page.x.high - page.x.low), height / (panel.y.high - panel.y.low));
+        let turns = twins::turns(&drawn, scale);
+        for (index, (series, points)) in series.iter().zip(drawn).enumerate() {
             let (hue, thickness) = look(series.stroke, index);
+            let (turn, of) = turns[index];
             if series.stroke == Stroke::Trend && points.len() > 1 {
                 let dashed = DashedLineSeries::new(points, fine(7.0), fine(5.0), stroke(hue, thickness));
                 chart.draw_series(dashed)?;
                 continue;
             }
             if points.len() == 1 || matches!(plot.x, TimeAxis::Steps(_)) {
-                let dot = |point: &(f64, f64)| Circle::new(*point, fine(3.2), colour(hue).filled());
+                // of lines that lie on each other, the first has the largest dots
+                let radius = 3.2 + 1.8 * f64::from(of - 1 - turn);
+                let dot = |point: &(f64, f64)| Circle::new(*point, fine(radius), colour(hue).filled());
                 chart.draw_series(points.iter().map(dot).collect::<Vec<_>>())?;
             }
-            chart.draw_series(LineSeries::new(points, stroke(hue, thickness)))?;
+            if of == 1 {
+                chart.draw_series(LineSeries::new(points, stroke(hue, thickness)))?;
+            } else {
+                let dashes = twins::dashes(&points, scale, turn, of);
+                let dash = |ends| PathElement::new(ends, stroke(hue, thickness));
+                chart.draw_series(dashes.into_iter().map(dash))?;
+            }
         }
         if series.iter().all(|series| series.points.iter().all(|point| axis::drawable(point).is_none())) {
             let kind = Type::plain(LABEL, palette::NOTE);

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::label::visible;
-use crate::counts::{bytes_text, grouped, signed};
+use crate::counts::{bytes_text, cut, grouped, signed};
 use crate::report::{Block, Cell, ChainBlock, ChainStep, Report, Span, Table, Tone, TreeBlock};
 
 /// How text is laid out.
@@ -51,6 +51,9 @@ struct Page<'a> {
     out: &'a mut dyn Write,
 }
 
+/// Bytes of a run of text, and of a cell of a table, that are shown; names and values come from a foreign heap.
+const LONGEST: usize = 4 << 10;
+const LONGEST_CELL: usize = 240;
 /// Columns below which wrapping would do more harm than a long line.
 const NARROWEST: usize = 30;
 
@@ -108,7 +111,11 @@ impl Page<'_> {
             .iter()
             .flat_map(|span| {
                 let tone = span.tone;
-                visible(&span.text).chars().collect::<Vec<_>>().into_iter().map(move |letter| (letter, tone))
+                visible(&cut(&span.text, LONGEST))
+                    .chars()
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .map(move |letter| (letter, tone))
             })
             .collect();
         let mut rest = letters.as_slice();
@@ -196,7 +203,7 @@ fn to_the_right(cells: &[String], widths: &[usize]) -> String {
 
 fn cell_text(cell: &Cell) -> (String, bool) {
     match cell {
-        Cell::Text(text) => (visible(text), false),
+        Cell::Text(text) => (visible(&cut(text, LONGEST_CELL)), false),
         Cell::Count(count) => (grouped(*count), true),
         Cell::Bytes(bytes) => (bytes_text(*bytes), true),
         Cell::Share(share) => (format!("{:.1}%", share * 100.0), true),
@@ -205,22 +212,58 @@ fn cell_text(cell: &Cell) -> (String, bool) {
     }
 }
 
-/// How many letters fit into `room` columns; at least one.
+/// How many letters fit into `room` columns; at least one. A line ends at a blank, before a dot or bracket, or anywhere; not
+/// within a number or between it and its unit.
 fn fitting(letters: &[(char, Tone)], room: usize) -> usize {
     let mut columns = 0;
     let mut good_break = None;
     for (place, (letter, _)) in letters.iter().enumerate() {
         columns += letter.width().unwrap_or(0);
         if columns > room {
-            return good_break.filter(|&cut| cut * 2 > place).unwrap_or(place).max(1);
+            let cut = good_break.filter(|&cut| cut * 2 > place).unwrap_or_else(|| before_number(letters, place));
+            return cut.max(1);
         }
         match letter {
-            ' ' => good_break = Some(place + 1),
-            '.' | '[' if place > 0 => good_break = Some(place),
+            ' ' if !is_before_unit(letters, place) => good_break = Some(place + 1),
+            '.' | '[' if place > 0 && !is_in_number(letters, place) => good_break = Some(place),
             _ => {}
         }
     }
     letters.len()
+}
+
+/// Whether the letter at `place` stands between two digits.
+fn is_in_number(letters: &[(char, Tone)], place: usize) -> bool {
+    let is_digit = |place: usize| letters.get(place).is_some_and(|(letter, _)| letter.is_ascii_digit());
+    place > 0 && is_digit(place - 1) && is_digit(place + 1)
+}
+
+/// Units that follow a number after a blank.
+const UNITS: [&str; 9] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "%", "s"];
+
+/// Whether the blank at `place` stands between a number and its unit.
+fn is_before_unit(letters: &[(char, Tone)], place: usize) -> bool {
+    let follows_digit = place > 0 && letters[place - 1].0.is_ascii_digit();
+    let is_part = |letter: &char| letter.is_alphanumeric() || *letter == '%';
+    // no unit is longer
+    let word: String = letters[place + 1..].iter().map(|(letter, _)| *letter).take_while(is_part).take(4).collect();
+    follows_digit && UNITS.contains(&word.as_str())
+}
+
+/// Digits and what stands within numbers that are kept together, at most: a longer run is foreign text.
+const LONGEST_NUMBER: usize = 30;
+
+/// `place`, or where the number starts that goes on there.
+fn before_number(letters: &[(char, Tone)], place: usize) -> usize {
+    let is_part = |place: &usize| {
+        let letter = letters[*place].0;
+        letter.is_ascii_digit() || (matches!(letter, '.' | ',') && is_in_number(letters, *place))
+    };
+    if !is_part(&place) {
+        return place;
+    }
+    let before = (0..place).rev().take_while(is_part).take(LONGEST_NUMBER + 1).count();
+    if before > LONGEST_NUMBER || before == place { place } else { place - before }
 }
 
 fn style(tone: Tone, is_bold: bool) -> Style {

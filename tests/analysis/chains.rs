@@ -1,8 +1,12 @@
 //! Signatures: grouping, wildcards, folding, fingerprints, and the heaps that break naive code.
 
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::{Arc, Mutex};
 
-use retainers::analysis::chains::Signature;
+use retainers::analysis::chains::{Detail, Options, Signature, chains};
+use retainers::analysis::select::{Query, select};
+use retainers::graph::{Description, Records, ReferenceSlot};
 
 use super::Asked;
 use crate::support::heap::{heap, load};
@@ -176,4 +180,60 @@ fn a_dump_without_roots_says_so() {
     let told = Asked::types(&["T"]).text(&graph);
     assert!(words(&told).contains("or list the ids of all under `roots` of the graph"), "{told}");
     assert!(text.contains("2 are not reachable from any root"), "{text}");
+}
+
+/// Counts how often the text of a record is read.
+struct Counting {
+    records: Box<dyn Records>,
+    read: Arc<Mutex<HashMap<u64, u32>>>,
+}
+
+impl Counting {
+    fn count(&self, place: u64) {
+        *self.read.lock().unwrap().entry(place).or_default() += 1;
+    }
+}
+
+impl Records for Counting {
+    fn describe(&self, place: u64, type_name: &str) -> Description {
+        self.count(place);
+        self.records.describe(place, type_name)
+    }
+
+    fn references(&self, place: u64, type_name: &str, visit: &mut dyn FnMut(ReferenceSlot)) {
+        self.count(place);
+        self.records.references(place, type_name, visit);
+    }
+}
+
+#[test]
+fn a_holders_record_is_not_read_again_for_each_chain_that_leads_through_it() {
+    for own_types in [false, true] {
+        let names = |name: &str| if own_types { format!("app.Session{name}") } else { "app.Session".to_owned() };
+        let edges: Vec<String> = (0..600).map(|number| format!(".a{number} -> s{number}")).collect();
+        let objects: String = (0..600).map(|number| format!("s{number}: {}\n", names(&number.to_string()))).collect();
+        let mut heap = heap(&format!("module app .cache -> c\nc: app.Cache {}\n{objects}", edges.join(", ")));
+        let read: Arc<Mutex<HashMap<u64, u32>>> = Arc::default();
+        let records = std::mem::replace(&mut heap.records, Box::new(NoRecords));
+        heap.records = Box::new(Counting { records, read: Arc::clone(&read) });
+        let selection = select(&heap.graph, &Query { types: vec!["app.Session*".to_owned()], ids: Vec::new() });
+        let answer = chains(&heap, &selection, &Options { retained: true, ..Options::default() });
+        let report = answer.report(&heap, &selection, Detail { limit: usize::MAX, pictures: 50, ..Detail::default() });
+        assert_eq!(answer.types.iter().map(|answer| answer.signatures.len()).sum::<usize>(), 600);
+        assert!(report.blocks.len() >= 600);
+        let most = read.lock().unwrap().values().copied().max().unwrap();
+        // each thread may be the first to read it
+        let few = 20 + u32::try_from(rayon::current_num_threads()).unwrap();
+        assert!(most <= few, "a record is read {most} times");
+    }
+}
+
+struct NoRecords;
+
+impl Records for NoRecords {
+    fn describe(&self, _: u64, _: &str) -> Description {
+        Description::default()
+    }
+
+    fn references(&self, _: u64, _: &str, _: &mut dyn FnMut(ReferenceSlot)) {}
 }

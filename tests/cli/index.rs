@@ -313,3 +313,108 @@ fn a_damaged_dump_is_refused_from_its_index_too() {
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("--strict"), "{}", ran.stderr);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_index_that_others_may_have_written_is_not_believed() {
+    use std::os::unix::fs::PermissionsExt;
+    let workshop = indexed_workshop();
+    let path = workshop.path().join("dump.jsonl.rtx");
+    let note = "note: the index `dump.jsonl.rtx` may be the work of another user: it is not believed\n";
+    for mode in [0o666, 0o664, 0o646, 0o622] {
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let ran = workshop.run(&QUESTION);
+        assert_eq!((ran.code, ran.stdout), (0, expected()), "{mode:o}");
+        assert_eq!(ran.stderr, note, "{mode:o}");
+        assert!(workshop.read("dump.jsonl.rtx").starts_with(b"\x89rtx"), "it is left alone");
+    }
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(workshop.run(&QUESTION).stderr, "");
+    // who is not root cannot give it away
+    if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+        let ran = workshop.run(&QUESTION);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, expected().as_str(), note));
+        // where the dump is gone, there is no answer
+        std::fs::remove_file(workshop.path().join("dump.jsonl")).unwrap();
+        assert_eq!(workshop.run(&QUESTION).code, 2);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_index_is_nobody_elses_to_write() {
+    use std::os::unix::fs::PermissionsExt;
+    let workshop = workshop();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "umask 000; exec \"$0\" index dump.jsonl", env!("CARGO_BIN_EXE_retainers")]);
+    assert!(shell.current_dir(workshop.path()).status().unwrap().success());
+    let mode = workshop.path().join("dump.jsonl.rtx").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+    assert_eq!(workshop.run(&QUESTION).stderr, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_an_index_is_not_waited_for() {
+    let workshop = workshop();
+    nix::unistd::mkfifo(&workshop.path().join("dump.jsonl.rtx"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let ran = workshop.run(&QUESTION);
+    assert_eq!((ran.code, ran.stdout), (0, expected()));
+    assert_eq!(ran.stderr, "note: `dump.jsonl.rtx` is no index: it is left alone\n");
+}
+
+#[test]
+fn check_and_export_take_nothing_from_an_index() {
+    let workshop = indexed_workshop();
+    let index = workshop.read("dump.jsonl.rtx");
+    let rows = workshop.run(&["export", "dump.jsonl", "-o", "-", "--no-index"]).stdout;
+    let verdict = workshop.run(&["check", "dump.jsonl", "--max-retained", "Session=1", "--no-index"]).stdout;
+    for place in (4096..index.len()).step_by(509) {
+        let mut forged = index.clone();
+        forged[place] ^= 1;
+        // with the hashes that go with it, only the dump shows that it lies
+        crate::support::reseal::reseal(&mut forged).unwrap();
+        workshop.write("dump.jsonl.rtx", &forged);
+        let ran = workshop.run(&["export", "dump.jsonl", "-o", "-"]);
+        assert_eq!((ran.code, &ran.stdout, ran.stderr.as_str()), (0, &rows, ""), "{place}");
+        let ran = workshop.run(&["check", "dump.jsonl", "--max-retained", "Session=1"]);
+        assert_eq!((ran.code, &ran.stdout, ran.stderr.as_str()), (1, &verdict, ""), "{place}");
+        assert_eq!(workshop.read("dump.jsonl.rtx"), forged);
+    }
+}
+
+#[test]
+fn no_damage_of_an_index_changes_an_answer_or_ends_without_words() {
+    for name in ["own.jsonl", "json-graph-2.json"] {
+        let workshop = Workshop::new();
+        std::fs::copy(fixture("small").join(name), workshop.path().join(name)).unwrap();
+        workshop.write("other.jsonl", dump(SKETCH));
+        assert_eq!(workshop.run(&["index", name]).code, 0);
+        let index_name = format!("{name}.rtx");
+        let index = workshop.read(&index_name);
+        let questions: [&[&str]; 4] = [
+            &[name, "--type", "*", "--no-files"],
+            &["object", name, "0x7f3a10000340"],
+            &["growth", "other.jsonl", name],
+            &["index", name],
+        ];
+        let right: Vec<Ran> =
+            questions.iter().map(|question| workshop.run(&[question, &["--quiet"][..]].concat())).collect();
+        for (turn, place) in (0..index.len()).step_by(331).enumerate() {
+            let question = turn % questions.len();
+            let mut damaged = index.clone();
+            damaged[place] ^= 1 << (turn % 8);
+            workshop.write(&index_name, &damaged);
+            let ran = workshop.run(questions[question]);
+            let expected = (right[question].code, &right[question].stdout);
+            assert_eq!((ran.code, &ran.stdout), expected, "{:?}, byte {place}: {}", questions[question], ran.stderr);
+            // with hashes that fit, what it says may be another heap's: an answer, or words
+            if crate::support::reseal::reseal(&mut damaged).is_some() {
+                workshop.write(&index_name, &damaged);
+                let ran = workshop.run(questions[question]);
+                assert!(ran.code <= 2 && (ran.code < 2 || !ran.stderr.is_empty()), "{place}: {ran:?}");
+                assert!(!ran.stderr.contains("a fault of this program"), "{place}: {}", ran.stderr);
+            }
+        }
+    }
+}

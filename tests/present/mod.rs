@@ -6,6 +6,7 @@ mod json;
 mod label;
 mod layout;
 mod pictures;
+mod plot;
 mod png;
 mod svg;
 mod text;

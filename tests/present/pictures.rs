@@ -66,7 +66,13 @@ pub(crate) fn arrow(label: impl Into<String>, note: impl Into<String>, count: u6
 
 /// A picture with nothing in it.
 pub(crate) fn empty(title: impl Into<String>) -> Picture {
-    Picture { name: "test".to_owned(), title: title.into(), subtitle: String::new(), graph: DiGraph::new() }
+    Picture {
+        name: "test".to_owned(),
+        is_merged: false,
+        title: title.into(),
+        subtitle: String::new(),
+        graph: DiGraph::new(),
+    }
 }
 
 /// `module app → Node → … → Leaf`.

@@ -73,3 +73,34 @@ fn tables_align_words_left_and_numbers_right() {
 ";
     assert_eq!(page(vec![Block::Table(table)], Layout::default()), expected);
 }
+
+#[test]
+fn numbers_are_neither_split_nor_parted_from_their_units() {
+    let facts = "module app retains 2.4 KiB (1,234 objects, 0.5 % of it) 12.75 MiB at 0x7fc0a43da7c0";
+    let words = ["2.4 KiB", "1,234", "12.75 MiB"];
+    for indent in 0..40 {
+        let text = format!("{}{facts}", "x".repeat(indent));
+        for width in 30..60 {
+            let shown =
+                page(vec![Block::Line(vec![Span::plain(text.clone())])], Layout { width: Some(width), colour: false });
+            for word in words {
+                assert!(shown.lines().any(|line| line.contains(word)), "{word} at {width}:\n{shown}");
+            }
+            assert!(shown.lines().all(|line| line.width() <= width), "{width}\n{shown}");
+        }
+    }
+    // what is all digits is broken all the same
+    let shown = page(vec![Block::Line(vec![Span::plain("1".repeat(200))])], Layout { width: Some(30), colour: false });
+    assert!(shown.lines().count() > 6 && shown.lines().all(|line| line.width() <= 30), "{shown}");
+}
+
+#[test]
+fn a_name_without_end_is_cut_in_lines_and_in_tables() {
+    let long = format!("start{}end", "n".repeat(10_000_000));
+    let row = vec![Cell::Text(long.clone()), Cell::Count(1)];
+    let table = Table { columns: vec!["type".to_owned(), "objects".to_owned()], rows: vec![row] };
+    let shown = page(vec![Block::Line(vec![Span::plain(long)]), Block::Table(table)], Layout::default());
+    assert!(shown.len() < 10_000);
+    assert_eq!(shown.matches("start").count(), 2);
+    assert_eq!(shown.matches("end").count(), 2, "both ends are shown");
+}

@@ -1,10 +1,13 @@
 //! The answer for machines: the JSON that `docs/json-output.md` describes.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::reading::{ReadStep, hop_text, read, whole_expression};
 use super::{Chains, Signature, Step, TypeAnswer, Unreached};
 use crate::analysis::select::Selection;
+use crate::counts::cut;
 use crate::graph::{Heap, ObjectId, ReferenceName};
 
 /// Grows whenever a consumer would have to change.
@@ -58,9 +61,16 @@ pub fn dump(heap: &Heap) -> Value {
     about
 }
 
+/// Bytes of the name of a type or a root; what is longer is cut.
+const LONGEST: usize = 4 << 10;
+
+fn name_text(name: &str) -> Cow<'_, str> {
+    cut(name, LONGEST)
+}
+
 fn of_type(heap: &Heap, answer: &TypeAnswer) -> Value {
     json!({
-        "type": heap.graph.type_name(answer.type_id),
+        "type": name_text(heap.graph.type_name(answer.type_id)),
         "count": answer.count,
         "shallow_size": answer.shallow_size,
         "retained": answer.retained,
@@ -74,7 +84,7 @@ fn of_type(heap: &Heap, answer: &TypeAnswer) -> Value {
 pub fn signature(heap: &Heap, answer: &TypeAnswer, way: &Signature) -> Value {
     json!({
         "fingerprint": way.fingerprint,
-        "type": heap.graph.type_name(answer.type_id),
+        "type": name_text(heap.graph.type_name(answer.type_id)),
         "count": way.objects.len(),
         "shallow_size": way.shallow_size,
         "retained": way.retained,
@@ -83,7 +93,7 @@ pub fn signature(heap: &Heap, answer: &TypeAnswer, way: &Signature) -> Value {
         "equally_short": way.equally_short,
         "root": {
             "kind": way.root.kind.word(),
-            "name": way.root.name,
+            "name": way.root.name.as_deref().map(name_text),
             "address": address(heap, way.root.object),
         },
         "expression": whole_expression(heap, way),
@@ -128,7 +138,7 @@ fn step(heap: &Heap, step: &Step) -> Value {
 fn object(heap: &Heap, object: ObjectId) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("address".into(), address(heap, object));
-    fields.insert("type".into(), heap.graph.type_name_of(object).into());
+    fields.insert("type".into(), name_text(heap.graph.type_name_of(object)).into());
     fields.insert("size".into(), heap.graph.shallow_size(object).into());
     fields
 }

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 mod data;
+mod described;
 mod one_way;
 mod pictures;
 mod reading;
@@ -23,7 +24,9 @@ pub use self::data::{SCHEMA, dump as dump_data};
 pub(crate) use self::data::{
     address as address_data, reference as reference_data, signature as signature_data, unreached as unreached_data,
 };
-pub(crate) use self::reading::{title, whole_expression};
+use self::described::{Descriptions, described, shorten};
+pub(crate) use self::pictures::object_picture_name;
+pub(crate) use self::reading::{short_name, title, whole_expression};
 pub use self::report::Detail;
 use self::shape::Shapes;
 pub use self::sites::AllocationSites;
@@ -130,7 +133,7 @@ pub struct Signature {
     /// What becomes unreachable when all of them go.
     pub retained: Option<Retained>,
     /// Disjoint ways from roots to the representative, each root first, where no single object retains it; at least two
-    /// then, unless it is a root.
+    /// then, unless it is a root. Of many types, those of the first thousand.
     pub disjoint_ways: Vec<Vec<ObjectId>>,
     /// Holders on the chain that everyone meets, and what makes them let go.
     pub known_holders: Vec<KnownHolder>,
@@ -197,6 +200,8 @@ pub struct HeldFromOutside {
 pub const MAX_SIGNATURES: usize = 10_000;
 /// Signatures of a type for which the retained size of the set, and disjoint ways, are computed.
 const WEIGHED: usize = 10;
+/// Types for whose objects disjoint ways are searched, each of which may cost a look at the whole heap.
+const FOLLOWED: usize = 1_000;
 /// Disjoint ways that are named at most.
 const DISJOINT_WAYS: usize = 3;
 /// Referrers that are described for an object that no root reaches.
@@ -224,7 +229,9 @@ pub fn chains(heap: &Heap, selection: &Selection, options: &Options) -> Chains {
     } else {
         (kept::distances(heap, &retaining, &options.roots), None)
     };
-    let search = Search { heap, retaining, distances, dominators, choice: &options.roots, holders: &options.holders };
+    let (choice, holders) = (&options.roots, &options.holders);
+    let descriptions = Descriptions::default();
+    let search = Search { heap, retaining, distances, dominators, choice, holders, descriptions };
     let types = search.answer_all(&selection.groups);
     let reachable = search.dominators.as_ref().map(|dominators| Retained {
         bytes: dominators.reachable_size(),
@@ -252,6 +259,7 @@ struct Search<'a> {
     dominators: Option<Arc<Dominators>>,
     choice: &'a RootChoice,
     holders: &'a KnownHolders,
+    descriptions: Descriptions,
 }
 
 impl Search<'_> {
@@ -280,18 +288,28 @@ impl Search<'_> {
             places.iter().flat_map(|&place| &groups[place].objects).copied().filter(is_reached).collect();
         let tree = choose_chains(self.heap, &self.retaining, &self.distances, self.choice, &reached, package);
         let shapes = Shapes::new(&self.heap.graph, &tree);
-        let mut targets = tree.targets.iter().copied();
-        let mut answers = Vec::new();
+        let mut targets = tree.targets.as_slice();
+        let mut parts = Vec::new();
         for &place in places {
-            let group = &groups[place];
-            let count = group.objects.iter().filter(|object| is_reached(object)).count();
-            let own: Vec<u32> = targets.by_ref().take(count).collect();
-            answers.push((place, self.answer_type(group, &own, &tree, &shapes)));
+            let count = groups[place].objects.iter().filter(|object| is_reached(object)).count();
+            let (own, rest) = targets.split_at(count);
+            targets = rest;
+            parts.push((place, own));
         }
-        answers
+        let answer = |(place, own)| (place, self.answer_type(&groups[place], place, own, &tree, &shapes));
+        parts.into_par_iter().map(answer).collect()
     }
 
-    fn answer_type(&self, group: &Group, targets: &[u32], tree: &ChainTree, shapes: &Shapes) -> TypeAnswer {
+    /// The answer about the type that is the `place`th asked for.
+    fn answer_type(
+        &self,
+        group: &Group,
+        place: usize,
+        targets: &[u32],
+        tree: &ChainTree,
+        shapes: &Shapes,
+    ) -> TypeAnswer {
+        let finds_ways = place < FOLLOWED;
         let mut by_shape: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         for &target in targets {
             by_shape.entry(shapes.of_object[target as usize]).or_default().push(target);
@@ -313,10 +331,10 @@ impl Search<'_> {
         // mostly all are held in one way: what that retains was computed
         let retained = match signatures.as_slice() {
             [only] if only.objects.len() == group.objects.len() => {
-                self.weigh(&mut signatures);
+                self.weigh(&mut signatures, finds_ways);
                 signatures[0].retained
             }
-            _ => rayon::join(|| self.retained_by(&group.objects), || self.weigh(&mut signatures)).0,
+            _ => rayon::join(|| self.retained_by(&group.objects), || self.weigh(&mut signatures, finds_ways)).0,
         };
         let unreached = group.objects.iter().filter(|&&object| self.distances.pass(object).is_none());
         TypeAnswer {
@@ -373,13 +391,17 @@ impl Search<'_> {
         crowd: &Crowd,
     ) -> Step {
         let object = tree.objects[place as usize];
-        let reference = next.map(|next| StepReference {
-            name: tree.names[next as usize].clone(),
-            differs: crowd.differs(shapes.of_object[next as usize]),
+        let reference = next.map(|next| {
+            let mut name = tree.names[next as usize].clone();
+            shorten(&mut name.text);
+            StepReference { name, differs: crowd.differs(shapes.of_object[next as usize]) }
         });
         Step {
             object,
-            description: self.heap.describe(object),
+            description: match next {
+                Some(_) => self.descriptions.of_holder(self.heap, object),
+                None => described(self.heap, object),
+            },
             count: crowd.count(shapes.of_object[place as usize]),
             reference,
             is_namespace: shapes.is_namespace[place as usize],
@@ -391,7 +413,20 @@ impl Search<'_> {
     /// What the whole set retains, everything counted once.
     fn retained_by(&self, objects: &[ObjectId]) -> Option<Retained> {
         let known = (&*self.distances, &**self.dominators.as_ref()?);
+        if let [only] = objects {
+            return Some(self.retained_by_only(known.1, *only));
+        }
         Some(retained_together(&self.retaining, known, self.choice.roots(&self.heap.graph), objects).into())
+    }
+
+    /// What a set of one object retains: the tree knows it.
+    fn retained_by_only(&self, dominators: &Dominators, object: ObjectId) -> Retained {
+        let outside = |object| self.heap.graph.external_size(object);
+        let external = match self.heap.graph.has_external_sizes() {
+            true => dominators.retained_set(object).map(outside).fold(0, u64::saturating_add),
+            false => 0,
+        };
+        Retained { external: Some(external), ..self.retained_by_one(dominators, object) }
     }
 
     fn retained_by_one(&self, dominators: &Dominators, object: ObjectId) -> Retained {
@@ -399,12 +434,13 @@ impl Search<'_> {
     }
 
     /// Computes what costs a search for each signature, for those that are likely to be shown.
-    fn weigh(&self, signatures: &mut [Signature]) {
+    fn weigh(&self, signatures: &mut [Signature], finds_ways: bool) {
         let Some(dominators) = &self.dominators else { return };
         signatures.par_iter_mut().take(WEIGHED).for_each(|signature| {
             signature.retained = self.retained_by(&signature.objects);
             let target = signature.objects[0];
-            if dominators.immediate_dominator(target) == Some(Holder::Root) && !signature.steps.is_empty() {
+            let is_held_apart = dominators.immediate_dominator(target) == Some(Holder::Root);
+            if finds_ways && is_held_apart && !signature.steps.is_empty() {
                 let roots = self.choice.roots(&self.heap.graph);
                 signature.disjoint_ways = disjoint_ways(&self.retaining, roots, target, DISJOINT_WAYS);
             }

@@ -1,5 +1,6 @@
 //! One way of an answer by itself: what growth and checks show of each.
 
+use super::pictures::way_name;
 use super::report::Detail;
 use super::{Chains, Signature, TypeAnswer};
 use crate::analysis::select::Selection;
@@ -48,6 +49,10 @@ impl Chains {
             // how many there are in all ways
             _ => None,
         };
-        (report.blocks.into_iter().filter_map(without_number).collect(), report.pictures.into_iter().next())
+        let picture = report.pictures.into_iter().next().map(|picture| match self.only_way() {
+            Some((answer, way)) => Picture { name: way_name(heap, answer, way, None), ..picture },
+            None => picture,
+        });
+        (report.blocks.into_iter().filter_map(without_number).collect(), picture)
     }
 }

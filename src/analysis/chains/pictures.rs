@@ -1,9 +1,9 @@
 //! The pictures of an answer: one for each signature, and one of all signatures together.
 
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use rustc_hash::FxHashMap;
 
-use super::reading::{ReadStep, read};
+use super::reading::{ReadStep, read, short_name};
 use super::{Chains, Detail, Retained, Signature, TypeAnswer};
 use crate::counts::{bytes_text, counted, grouped, more_of};
 use crate::graph::{Heap, ObjectId, TypeId};
@@ -16,27 +16,32 @@ const LARGEST_MERGED: usize = 60;
 
 /// Pictures of the first signatures of each type, and of them all when there are several.
 pub fn pictures(heap: &Heap, chains: &Chains, detail: Detail) -> Vec<Picture> {
-    let shown: Vec<(&TypeAnswer, &Signature)> = chains
+    let ways = |answer: &'_ TypeAnswer| answer.signatures.len().min(detail.limit);
+    let numbered: Vec<(&TypeAnswer, usize)> = chains
         .types
         .iter()
-        .flat_map(|answer| answer.signatures.iter().take(detail.limit).map(move |signature| (answer, signature)))
+        .flat_map(|answer| (0..ways(answer)).map(move |place| (answer, place)))
         .take(detail.pictures)
         .collect();
     let mut pictures: Vec<Picture> =
-        shown.iter().map(|(answer, signature)| of_signature(heap, answer, signature, detail.raw)).collect();
+        numbered.iter().map(|&(answer, place)| of_signature(heap, answer, place, detail.raw)).collect();
+    let shown: Vec<(&TypeAnswer, &Signature)> =
+        numbered.iter().map(|&(answer, place)| (answer, &answer.signatures[place])).collect();
     if shown.len() > 1 {
         pictures.push(merged(heap, chains, &shown, detail.raw));
     }
     pictures
 }
 
-fn of_signature(heap: &Heap, answer: &TypeAnswer, signature: &Signature, raw: bool) -> Picture {
+/// The picture of the way that the answer numbers `place + 1`.
+fn of_signature(heap: &Heap, answer: &TypeAnswer, place: usize, raw: bool) -> Picture {
+    let signature = &answer.signatures[place];
     let mut drawing = Drawing::default();
     drawing.chain(heap, answer, signature, raw, LONGEST_CHAIN);
-    let type_name = heap.graph.type_name(answer.type_id);
-    let representative = heap.graph.id_text(signature.objects[0]);
+    let type_name = short_name(heap.graph.type_name(answer.type_id));
     Picture {
-        name: file_stem(&format!("{}-{representative}", bare(type_name))),
+        name: way_name(heap, answer, signature, Some(place + 1)),
+        is_merged: false,
         title: format!("{} × {type_name}", grouped(signature.objects.len() as u64)),
         subtitle: format!(
             "{} from {} · {}",
@@ -48,36 +53,57 @@ fn of_signature(heap: &Heap, answer: &TypeAnswer, signature: &Signature, raw: bo
     }
 }
 
+/// `SessionState-1-9f2c01d5ab37`: type, number in the answer where it has one, fingerprint.
+pub(super) fn way_name(heap: &Heap, answer: &TypeAnswer, signature: &Signature, number: Option<usize>) -> String {
+    let number = number.map_or_else(String::new, |number| format!("-{number}"));
+    // what a file's name can take is kept for what tells one from another
+    format!("{}{number}-{}", file_stem(bare(heap.graph.type_name(answer.type_id))), signature.fingerprint)
+}
+
+/// `dict-0x7fc0a43da7c0`: the picture of one object has nothing but its id to be told by.
+pub(crate) fn object_picture_name(heap: &Heap, object: ObjectId) -> String {
+    let type_name = heap.graph.type_name_of(object);
+    format!("{}-{}", file_stem(bare(type_name)), file_stem(&heap.graph.id_text(object)))
+}
+
 fn merged(heap: &Heap, chains: &Chains, shown: &[(&TypeAnswer, &Signature)], raw: bool) -> Picture {
     let mut drawing = Drawing { is_merged: true, ..Drawing::default() };
-    let mut left_out = (0, 0);
+    let mut drawn = 0;
     for &(answer, signature) in shown {
         if drawing.graph.node_count() > 0 && drawing.size_with(heap, signature, raw) > LARGEST_MERGED {
-            left_out = (left_out.0 + 1, left_out.1 + signature.objects.len() as u64);
             continue;
         }
         drawing.chain(heap, answer, signature, raw, LARGEST_MERGED);
+        drawn += 1;
     }
-    for answer in &chains.types {
-        let hidden = answer.signatures.len() - shown.iter().filter(|(of, _)| of.type_id == answer.type_id).count();
-        left_out.0 += hidden as u64 + answer.further.0;
-    }
-    if left_out.0 > 0 {
-        drawing.more(more_of(left_out.0, "way"));
+    drawing.tell_whole_sets(chains);
+    drawing.tell_arrivals();
+    let ways: u64 = chains.types.iter().map(|answer| answer.signatures.len() as u64 + answer.further.0).sum();
+    if ways > drawn {
+        drawing.more(more_of(ways - drawn, "way"));
     }
     let matched: u64 = chains.types.iter().map(|answer| answer.count).sum();
-    let first = heap.graph.type_name(shown[0].0.type_id);
+    let objects = drawing.drawn.values().sum::<u64>();
+    let first = short_name(heap.graph.type_name(shown[0].0.type_id));
+    let number =
+        if objects == matched { grouped(matched) } else { format!("{} of {}", grouped(objects), grouped(matched)) };
     let title = match chains.types.as_slice() {
-        [_] => format!("{} × {first}", grouped(matched)),
-        types => format!("{} of {}", counted(matched, "object"), counted(types.len() as u64, "type")),
+        [_] => format!("{number} × {first}"),
+        types => {
+            let objects = if matched == 1 { "object" } else { "objects" };
+            format!("{number} {objects} of {}", counted(types.len() as u64, "type"))
+        }
     };
-    let ways: u64 = chains.types.iter().map(|answer| answer.signatures.len() as u64 + answer.further.0).sum();
     let unreached: usize = chains.types.iter().map(|answer| answer.unreached.len()).sum();
     let mut subtitle = format!("held in {}", counted(ways, "way"));
+    if ways > drawn {
+        subtitle.push_str(&format!(", {} drawn", grouped(drawn)));
+    }
     if unreached > 0 {
         subtitle.push_str(&format!(" · {} not reachable from any root", grouped(unreached as u64)));
     }
-    Picture { name: file_stem(&format!("{}-all", bare(first))), title, subtitle, graph: drawing.graph }
+    let name = format!("{}-all", file_stem(bare(&first)));
+    Picture { name, is_merged: true, title, subtitle, graph: drawing.graph }
 }
 
 /// A graph that is being drawn; equal objects of several chains become one shape.
@@ -85,6 +111,8 @@ fn merged(heap: &Heap, chains: &Chains, shown: &[(&TypeAnswer, &Signature)], raw
 struct Drawing {
     graph: DiGraph<Shape, Arrow>,
     shapes: FxHashMap<Key, NodeIndex>,
+    /// Objects of each type that are drawn as targets.
+    drawn: FxHashMap<TypeId, u64>,
     /// Whether several signatures are drawn together.
     is_merged: bool,
 }
@@ -97,6 +125,7 @@ enum Key {
 
 impl Drawing {
     fn chain(&mut self, heap: &Heap, answer: &TypeAnswer, signature: &Signature, raw: bool, most: usize) {
+        *self.drawn.entry(answer.type_id).or_default() += signature.objects.len() as u64;
         let steps = read(heap, signature, raw);
         let (head, tail) = if steps.len() > most { (most / 2, most - most / 2 - 1) } else { (steps.len(), 0) };
         let mut above: Option<(NodeIndex, Arrow)> = None;
@@ -150,8 +179,12 @@ impl Drawing {
         let object = signature.steps[step.step].object;
         let key = if is_target { Key::Target(answer.type_id) } else { Key::Object(object) };
         if let Some(&known) = self.shapes.get(&key) {
+            let shape = &mut self.graph[known];
             if is_target {
-                self.graph[known].count += signature.objects.len() as u64;
+                shape.count += signature.objects.len() as u64;
+            } else {
+                // in how many places of each way it is an example of, one way says; both together are no fewer
+                shape.count = shape.count.max(signature.steps[step.step].count);
             }
             return known;
         }
@@ -161,10 +194,41 @@ impl Drawing {
             () if raw && signature.steps[step.step].is_namespace => Role::Plumbing,
             () => Role::Holder,
         };
-        let together = if self.is_merged { answer.retained } else { signature.retained };
+        // of several ways together it is known at the end how many objects are drawn
+        let together = signature.retained.filter(|_| !self.is_merged);
         let shape = self.graph.add_node(shape(heap, signature, step, role, together));
         self.shapes.insert(key, shape);
         shape
+    }
+
+    /// What the objects of a type retain together stands where all of them are drawn, and nowhere else.
+    fn tell_whole_sets(&mut self, chains: &Chains) {
+        for answer in &chains.types {
+            // what no root reaches retains nothing
+            let reached = answer.count - answer.unreached.len() as u64;
+            let is_whole = self.drawn.get(&answer.type_id) == Some(&reached);
+            let shape = self.shapes.get(&Key::Target(answer.type_id)).copied();
+            if let (Some(shape), Some(retained), true) = (shape, &answer.retained, is_whole) {
+                let shape = &mut self.graph[shape];
+                let line = format!("{} retained", bytes_text(retained.bytes));
+                shape.tooltip.push_str(&format!("\n{line}"));
+                shape.lines.push(line);
+            }
+        }
+    }
+
+    /// Arrows into what was asked for say how many of it they hold.
+    fn tell_arrivals(&mut self) {
+        let is_arrival = |&edge: &EdgeIndex| {
+            let end = self.graph.edge_endpoints(edge).map(|(_, below)| self.graph[below].role);
+            end == Some(Role::Target)
+        };
+        let arrivals: Vec<EdgeIndex> = self.graph.edge_indices().filter(is_arrival).collect();
+        for edge in arrivals {
+            let arrow = &mut self.graph[edge];
+            let separator = if arrow.note.is_empty() { "" } else { " · " };
+            arrow.note = format!("{}{separator}{}", counted(arrow.count, "object"), arrow.note);
+        }
     }
 
     fn connect(&mut self, above: Option<(NodeIndex, Arrow)>, below: NodeIndex) {
@@ -198,8 +262,8 @@ fn shape(heap: &Heap, signature: &Signature, step: &ReadStep, role: Role, togeth
     if let Some(length) = hop.description.length {
         lines[0] = format!("{}, {}", counted(length, "item"), lines[0]);
     }
-    if let Some(retained) = together.filter(|_| role == Role::Target) {
-        lines.push(format!("{} retained", bytes_text(retained.bytes)));
+    if role == Role::Target {
+        lines.extend(together.map(|retained| format!("{} retained", bytes_text(retained.bytes))));
     } else if let Some(retained) = &hop.retained {
         let which = if hop.count > 1 { " (that one)" } else { "" };
         lines.push(format!("retains {}{which}", bytes_text(retained.bytes)));
@@ -232,6 +296,7 @@ fn file_stem(text: &str) -> String {
         if letter.is_alphanumeric() || "-_.".contains(letter) { letter } else { '_' }
     };
     let stem: String = text.chars().map(safe).take(120).collect();
-    let stem = stem.trim_matches('.');
+    // letters may take four bytes each, names of files 255 in all
+    let stem = stem[..stem.floor_char_boundary(180)].trim_matches('.');
     if stem.is_empty() { "picture".to_owned() } else { stem.to_owned() }
 }

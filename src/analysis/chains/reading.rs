@@ -4,8 +4,10 @@
 //! are read with the plumbing folded: `obj.__dict__['cache']['k']` is one reference `.cache['k']` from `obj`, and the
 //! dictionaries on the way are named beside it. Nothing is lost: what was folded is counted, and a raw reading shows it.
 
+use std::borrow::Cow;
+
 use super::{Signature, Step, StepReference};
-use crate::counts::grouped;
+use crate::counts::{cut, grouped};
 use crate::graph::{Description, Heap, ObjectId, ReferenceKind, Root, RootKind};
 
 /// An object of a chain, and how it holds the next one.
@@ -68,8 +70,8 @@ pub fn whole_expression(heap: &Heap, signature: &Signature) -> String {
 /// The references of `steps`, the first of which is the root's, after the root's name.
 pub fn from_root(heap: &Heap, root: Option<&Root>, steps: &[Step]) -> String {
     let start = match root.map(|root| (&root.kind, &root.name)) {
-        Some((RootKind::Module, Some(name))) => name.to_string(),
-        Some((kind, Some(name))) => format!("<{} {name}>", kind.title()),
+        Some((RootKind::Module, Some(name))) => short_name(name).into_owned(),
+        Some((kind, Some(name))) => format!("<{} {}>", kind.title(), short_name(name)),
         _ => {
             format!("<{}>", steps.first().map_or_else(String::new, |step| title(heap, step.object, &step.description)))
         }
@@ -125,7 +127,7 @@ fn passed_through(heap: &Heap, step: &Step) -> String {
     if step.is_namespace {
         return "__dict__".to_owned();
     }
-    let type_name = heap.graph.type_name_of(step.object);
+    let type_name = &*short_name(heap.graph.type_name_of(step.object));
     match step.description.length {
         Some(length) if type_name != "cell" => format!("{type_name} of {}", grouped(length)),
         _ => type_name.to_owned(),
@@ -156,6 +158,7 @@ fn fold_repeated(heap: &Heap, steps: &[Step], read: Vec<ReadStep>) -> Vec<ReadSt
 pub fn title(heap: &Heap, object: ObjectId, description: &Description) -> String {
     let type_name = heap.graph.type_name_of(object);
     let name = description.name.clone().or_else(|| method_name(heap, object, type_name));
+    let (name, type_name) = (name.as_deref().map(short_name), &*short_name(type_name));
     match (type_name, name, &description.value) {
         ("type", Some(name), _) => format!("class {name}"),
         ("method", Some(name), _) => format!("bound method {name}"),
@@ -179,6 +182,14 @@ fn method_name(heap: &Heap, object: ObjectId, type_name: &str) -> Option<String>
         }
     });
     heap.describe(function?).name
+}
+
+/// Bytes of a name that are shown.
+const NAME: usize = 240;
+
+/// A name as it is shown: the middle of a very long one is cut.
+pub fn short_name(name: &str) -> Cow<'_, str> {
+    cut(name, NAME)
 }
 
 /// Longest value shown, in characters.

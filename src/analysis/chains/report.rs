@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reading::{ReadStep, read, title, whole_expression};
+use super::reading::{ReadStep, read, short_name, title, whole_expression};
 use super::{Chains, Retained, Signature, TypeAnswer, Unreached};
 use super::{data, pictures};
 use crate::analysis::select::Selection;
@@ -93,7 +93,7 @@ fn of_type(heap: &Heap, answer: &TypeAnswer, reachable: Option<Retained>, detail
     let mut headline = vec![
         Span::new(Tone::Number, grouped(answer.count)),
         Span::plain(" "),
-        Span::new(Tone::Target, heap.graph.type_name(answer.type_id)),
+        Span::new(Tone::Target, short_name(heap.graph.type_name(answer.type_id))),
         Span::plain(if answer.count == 1 { " is alive" } else { " are alive" }),
     ];
     if ways > 0 {
@@ -168,7 +168,7 @@ fn retained_text(retained: &Retained, of: Option<Retained>) -> String {
 pub fn root_title(heap: &Heap, signature: &Signature) -> String {
     let kind = signature.root.kind.title();
     match &signature.root.name {
-        Some(name) => format!("{kind} {name}"),
+        Some(name) => format!("{kind} {}", short_name(name)),
         None => {
             let first = &signature.steps[0];
             let title = title(heap, first.object, &first.description);
@@ -320,7 +320,7 @@ fn unreached(heap: &Heap, answer: &TypeAnswer) -> Vec<Block> {
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
     for (referrer, name) in answer.unreached.iter().flat_map(|object| &object.referrers) {
         let text = if name.is_wild(false) { name.wildcard().to_owned() } else { name.expression(false) };
-        *kinds.entry(format!("{}{text}", heap.graph.type_name_of(*referrer))).or_default() += 1;
+        *kinds.entry(format!("{}{text}", short_name(heap.graph.type_name_of(*referrer)))).or_default() += 1;
     }
     let mut kinds: Vec<(String, u64)> = kinds.into_iter().collect();
     kinds.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -342,7 +342,12 @@ fn one_unreached(heap: &Heap, unreached: &Unreached) -> Vec<Span> {
         text.push_str(&format!(" · reference count {}", grouped(count)));
     }
     let listed = unreached.referrers.iter().map(|(referrer, name)| {
-        format!("{} {}{}", heap.graph.type_name_of(*referrer), heap.graph.id_text(*referrer), name.expression(false))
+        format!(
+            "{} {}{}",
+            short_name(heap.graph.type_name_of(*referrer)),
+            heap.graph.id_text(*referrer),
+            name.expression(false)
+        )
     });
     let listed: Vec<String> = listed.take(4).collect();
     if !listed.is_empty() {

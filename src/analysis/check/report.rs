@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Check, Outcome, Rule, Violation};
 use crate::analysis::chains::report::notes;
-use crate::analysis::chains::{SCHEMA, dump_data, signature_data, whole_expression};
+use crate::analysis::chains::{SCHEMA, dump_data, short_name, signature_data, whole_expression};
 use crate::counts::{bytes_text, counted, grouped, more_of};
 use crate::graph::Heap;
 use crate::report::{Block, Finding, Picture, Report, Span, Tone, Verdict};
@@ -124,8 +124,8 @@ fn summary(outcome: &Outcome) -> String {
 
 fn held_as(violation: &Violation) -> String {
     match violation.fingerprint.as_str() {
-        "" => format!("{} that no root reaches,", violation.type_name),
-        fingerprint => format!("{} held in the way {fingerprint},", violation.type_name),
+        "" => format!("{} that no root reaches,", short_name(&violation.type_name)),
+        fingerprint => format!("{} held in the way {fingerprint},", short_name(&violation.type_name)),
     }
 }
 
@@ -146,7 +146,7 @@ fn way_blocks(heap: &Heap, violation: &Violation) -> (Vec<Block>, Option<Picture
         blocks.push(Block::Line(vec![Span::plain(format!(
             "  {} {}{held}, {} in the baseline",
             grouped(violation.count),
-            violation.type_name,
+            short_name(&violation.type_name),
             grouped(before),
         ))]));
     }
@@ -164,7 +164,7 @@ fn finding(heap: &Heap, violation: &Violation, blocks: Vec<Block>) -> Finding {
     let more = violation.before.map_or_else(String::new, |before| format!(" (the baseline has {})", grouped(before)));
     Finding {
         fingerprint: violation.fingerprint.clone(),
-        summary: format!("{} {}{more} {what}", grouped(violation.count), violation.type_name),
+        summary: format!("{} {}{more} {what}", grouped(violation.count), short_name(&violation.type_name)),
         expression: held.map(|held| whole_expression(heap, held)),
         site,
         blocks,

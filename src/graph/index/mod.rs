@@ -17,7 +17,7 @@ mod section;
 mod writer;
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ pub(super) use self::section::Section;
 pub use self::section::{Block, ascending, below};
 pub use self::writer::IndexWriter;
 use super::column::Column;
+use crate::ending::{self, Watched};
 
 /// Bytes that are hashed together: few, because a question looks at objects here and there.
 const BLOCK: usize = 1 << 10;
@@ -53,6 +54,8 @@ pub enum Unusable {
     Damaged,
     /// The dump has changed since, or is another one.
     Stale,
+    /// Somebody else than the user and root may have written it.
+    NotOwn,
 }
 
 impl fmt::Display for Unusable {
@@ -63,6 +66,7 @@ impl fmt::Display for Unusable {
             Self::Version => "is of another version",
             Self::Damaged => "is damaged",
             Self::Stale => "belongs to another state of the dump",
+            Self::NotOwn => "may be the work of another user",
         })
     }
 }
@@ -94,6 +98,8 @@ pub struct Index {
 pub(super) struct IndexFile {
     map: Mmap,
     damaged: AtomicBool,
+    #[expect(dead_code, reason = "held as long as the mapping")]
+    watched: Option<Watched>,
 }
 
 impl IndexFile {
@@ -106,20 +112,27 @@ impl IndexFile {
 }
 
 impl Index {
-    /// Opens the file at `path` and checks its header and its table of hashes.
+    /// Opens the file at `path` and checks whose it is, its header and its table of hashes.
     ///
     /// # Errors
     /// Any reason for which the file is no good, but [`Unusable::Stale`].
     pub fn open(path: &Path) -> Result<Self, Unusable> {
-        let file = File::open(path).map_err(|_| Unusable::Missing)?;
-        let metadata = file.metadata().map_err(|_| Unusable::Missing)?;
-        if !metadata.is_file() {
+        // a pipe would have to be waited for
+        if !fs::metadata(path).map_err(|_| Unusable::Missing)?.is_file() {
             return Err(Unusable::Foreign);
         }
+        let file = File::open(path).map_err(|_| Unusable::Missing)?;
+        let metadata = file.metadata().map_err(|_| Unusable::Missing)?;
         if metadata.len() == 0 {
             return Err(Unusable::Damaged);
         }
-        Self::from_map(crate::source::map(&file).map_err(|_| Unusable::Missing)?)
+        let map = crate::source::map(&file).map_err(|_| Unusable::Missing)?;
+        // before anything in it is believed, after it is known to be an index at all
+        if map.starts_with(&MAGIC) && !is_own(&metadata) {
+            return Err(Unusable::NotOwn);
+        }
+        let watched = ending::watch_mapping(&map, &path.display().to_string());
+        Self::from_map(map, Some(watched))
     }
 
     /// The same from bytes in memory, which are copied to where they are aligned.
@@ -130,15 +143,15 @@ impl Index {
         let mut map = MmapMut::map_anon(bytes.len().max(1)).map_err(|_| Unusable::Missing)?;
         map[..bytes.len()].copy_from_slice(bytes);
         let map = map.make_read_only().map_err(|_| Unusable::Missing)?;
-        if bytes.is_empty() { Err(Unusable::Damaged) } else { Self::from_map(map) }
+        if bytes.is_empty() { Err(Unusable::Damaged) } else { Self::from_map(map, None) }
     }
 
-    fn from_map(map: Mmap) -> Result<Self, Unusable> {
+    fn from_map(map: Mmap, watched: Option<Watched>) -> Result<Self, Unusable> {
         if cfg!(target_endian = "big") {
             return Err(Unusable::Version);
         }
         let header = Header::read(&map)?;
-        Ok(Self { file: Arc::new(IndexFile { map, damaged: AtomicBool::new(false) }), header })
+        Ok(Self { file: Arc::new(IndexFile { map, damaged: AtomicBool::new(false), watched }), header })
     }
 
     /// The dump that was read for it.
@@ -232,6 +245,20 @@ impl Index {
         let expected = |block| header::hash_at(&self.file.map, self.header.hashes, entry.first_hash + block);
         blocks.enumerate().all(|(block, bytes)| expected(block) == Some(hash(bytes)))
     }
+}
+
+/// Whether the user or root alone can have written a file. Who may write to the user's files is trusted with their content;
+/// in a directory where others may write, a file that others made is theirs.
+#[cfg(unix)]
+fn is_own(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let owners = [nix::unistd::geteuid().as_raw(), 0];
+    owners.contains(&metadata.uid()) && metadata.mode() & 0o022 == 0
+}
+
+#[cfg(not(unix))]
+fn is_own(_: &Metadata) -> bool {
+    true
 }
 
 /// XXH3, 64 bits.

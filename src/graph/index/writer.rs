@@ -1,9 +1,7 @@
 //! Writes an index: sections one after the other, then the hashes of their blocks, at last the header.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytemuck::Pod;
 use rayon::prelude::*;
@@ -11,23 +9,21 @@ use rayon::prelude::*;
 use super::header::{Entry, Header, LENGTH, MAX_NAME, MAX_SECTIONS, padded};
 use super::identity::Identity;
 use super::{ALIGNMENT, BLOCK, hash};
+use crate::sink::whole::{Readers, WholeFile};
 
 /// Bytes that are hashed and written at a time: few enough to be in a cache still when they are written.
 const PIECE: usize = 1 << 20;
 
 /// An index that is being written, under a temporary name. Unless it is [finished](IndexWriter::finish), nothing is left of
-/// it.
+/// it. Nobody but the user may write to it: another's index is not believed.
 ///
 /// It is not synced to the disk: a block that a crash of the machine takes away fails its hash, and the index is made anew.
 #[derive(Debug)]
 pub struct IndexWriter {
-    file: File,
-    path: PathBuf,
-    temporary: PathBuf,
+    file: WholeFile,
     position: u64,
     sections: Vec<Entry>,
     hashes: Vec<u64>,
-    is_finished: bool,
 }
 
 impl IndexWriter {
@@ -39,20 +35,10 @@ impl IndexWriter {
         if cfg!(target_endian = "big") {
             return Err(io::Error::from(io::ErrorKind::Unsupported));
         }
-        let temporary = temporary_beside(path);
-        let mut file = File::create(&temporary)?;
+        let mut file = WholeFile::create(path, Readers::NoOtherWriters)?;
         let position = LENGTH as u64;
-        let sought = file.seek(SeekFrom::Start(position));
-        let writer = Self {
-            file,
-            path: path.to_owned(),
-            temporary,
-            position,
-            sections: Vec::new(),
-            hashes: Vec::new(),
-            is_finished: false,
-        };
-        sought.map(|_| writer)
+        file.file().seek(SeekFrom::Start(position))?;
+        Ok(Self { file, position, sections: Vec::new(), hashes: Vec::new() })
     }
 
     /// Appends a section. Its name is short and given once; there are fewer than 82 sections.
@@ -106,15 +92,14 @@ impl IndexWriter {
             length: place(self.position)?,
             sections: std::mem::take(&mut self.sections),
         };
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(&header.write())?;
-        fs::rename(&self.temporary, &self.path)?;
-        self.is_finished = true;
+        self.file.file().seek(SeekFrom::Start(0))?;
+        self.file.file().write_all(&header.write())?;
+        self.file.finish(false)?;
         Ok(self.position)
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+        self.file.file().write_all(bytes)?;
         self.position += bytes.len() as u64;
         Ok(())
     }
@@ -125,22 +110,6 @@ impl IndexWriter {
     }
 }
 
-impl Drop for IndexWriter {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            // what could not be written may not be removable either
-            let _ = fs::remove_file(&self.temporary);
-        }
-    }
-}
-
 fn place(position: u64) -> io::Result<usize> {
     usize::try_from(position).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))
-}
-
-fn temporary_beside(path: &Path) -> PathBuf {
-    let mut hidden = OsString::from(".");
-    hidden.push(path.file_name().unwrap_or_default());
-    hidden.push(format!(".{}.part", std::process::id()));
-    path.with_file_name(hidden)
 }

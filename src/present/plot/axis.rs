@@ -16,6 +16,9 @@ const WITHOUT_ZERO: f64 = 0.8;
 const SPREADS: f64 = 4.0;
 const LEAST_SHARE: f64 = 0.1;
 
+/// Times start at 0 where what is before the first point is no more than this part of what is between first and last.
+const FAR: f64 = 0.25;
+
 /// An axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
@@ -65,7 +68,9 @@ fn seconds(plot: &Plot) -> Axis {
     let marks = plot.marks.iter().map(|mark| (mark.at, 0.0));
     let places = points.filter_map(drawable).chain(marks.filter_map(|mark| drawable(&mark))).map(|point| point.0);
     let (first, last) = extent(places).unwrap_or((0.0, 0.0));
-    let low = first.min(0.0);
+    // from the start, unless what was measured is far from it
+    let is_near = first <= FAR * (last - first);
+    let low = if is_near { first.min(0.0) } else { first };
     let high = if last > low { last } else { low + 1.0 };
     const NICE: [f64; 21] = [
         1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0,

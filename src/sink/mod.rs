@@ -1,5 +1,7 @@
 //! What is written, compressed as the file's name asks for: the counterpart of [`source`](crate::source).
 
+pub mod whole;
+
 use std::io::{self, Write};
 use std::path::Path;
 

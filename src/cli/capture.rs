@@ -10,6 +10,7 @@ use super::output::print_bytes;
 use super::{files, processes, run_ask};
 use crate::capture;
 use crate::counts::{bytes_text, counted};
+use crate::ending;
 use crate::error::{Error, Result};
 use crate::present::label::visible;
 use crate::sink::Sink;
@@ -57,6 +58,10 @@ pub(super) fn run(asked: CaptureArguments) -> Result<ExitCode> {
         (Some(directory), _) => directory.path().join("heap.jsonl.zst"),
         (None, path) => path.clone().unwrap_or_default(),
     };
+    // both go when a signal ends us while the question is answered
+    let paths = directory.as_ref().map(|directory| [dump.as_path(), directory.path()]);
+    let noted = paths.into_iter().flatten().map(|path| ending::temporary(path, || Ok(())));
+    let _noted = noted.collect::<io::Result<Vec<_>>>().map_err(|cause| Error::Write { path: dump.clone(), cause })?;
     let captured = capture_into(&dump, &request)?;
     if !asked.question.common.quiet {
         let place = asked.output.as_deref().map(Path::display);

@@ -78,7 +78,7 @@ def series(python, work, sessions):
 def next_dump(server, work, known):
     """The path of the dump that the server writes when it is asked by a signal."""
     time.sleep(1)  # the end of the last session is known to the server only when its loop has run; either way it counts
-    os.kill(server.pid, signal.SIGURG)
+    os.kill(server.pid, signal.SIGUSR2)
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         new = set(glob.glob(os.path.join(work, "heap-%d-*.jsonl.gz" % server.pid))) - set(known)

@@ -129,7 +129,7 @@ class Run:
         """Dumps that the server writes on a signal, each after as many requests."""
         for number in range(3):
             self.drive(SHORT)
-            os.kill(server.pid, signal.SIGUSR2)
+            os.kill(server.pid, signal.SIGURG)
             deadline = time.monotonic() + 120
             while len(self.taken()) <= number and time.monotonic() < deadline:
                 time.sleep(0.1)

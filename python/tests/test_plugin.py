@@ -41,8 +41,8 @@ def judge(found, text):
                   "mean repeat?", "assert_no_growth has no argument 'alow'; did you mean allow?"):
         assert words in text, "%s: not in\n%s" % (words, text)
     # every failure shows the test, and nothing of the package
-    for place in ("pytest_sample.py:13: GrowthError", "pytest_sample.py:25: GrowthError", "pytest_sample.py:44: GrowthError",
-                  "pytest_sample.py:48: ValueError", "pytest_sample.py:53: in the marker", "pytest_sample.py:59: TypeError"):
+    for place in ("pytest_sample.py:12: GrowthError", "pytest_sample.py:25: GrowthError", "pytest_sample.py:43: GrowthError",
+                  "pytest_sample.py:47: ValueError", "pytest_sample.py:52: in the marker", "pytest_sample.py:58: TypeError"):
         assert place in text, "%s: not in\n%s" % (place, text)
     assert "growth.py:" not in text and "pytest_plugin.py:" not in text, text
 

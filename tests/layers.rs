@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// `redact` rewrites records, so it stands on `format`; `capture` makes dumps and knows nothing but errors and counts: it
 /// stands before `cli`, which alone uses it; so does `watch`, which looks at processes from outside.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "counts",
     "progress",
     "error",
@@ -15,6 +15,7 @@ const LAYERS: [&str; 15] = [
     "redact",
     "report",
     "analysis",
+    "tell",
     "present",
     "native_core",
     "capture",

@@ -504,7 +504,7 @@ impl Survey<'_> {
 }
 
 /// Levels below the elements on which types are looked for.
-const LEVELS: usize = 6;
+const LEVELS: usize = 10;
 /// References of a function, a method or a tuple that are followed.
 const PARTS: usize = 16;
 /// Objects below a place that are looked at for types.

@@ -22,7 +22,7 @@ class _BeforeFromOutside(Before):
             own |= {id(core), id(core.__self__), id(core.__self__.__dict__)}
         # what the collector has listed before, and what it lists now
         for objects in (*self.kept, gc.get_objects()):
-            own |= {id(obj) for obj in objects if type(obj) is list and _is_of_script(obj)}
+            own |= {id(obj) for obj in objects if type(obj) is list and obj is not _replaced and _is_of_script(obj)}
         return own
 
 

@@ -25,7 +25,7 @@
 //! ```
 //!
 //! Layers; each uses only those to its left: `counts, progress, error, ending → source, sink → graph → format → redact → report →
-//! analysis → present → capture → watch → cli`. The graph is frozen once built; analyses return plain data and print nothing; outputs never see the
+//! analysis → tell → present → capture → watch → cli`. The graph is frozen once built; analyses return plain data and print nothing; outputs never see the
 //! heap. The same input gives the same bytes out, for any number of threads.
 
 pub mod analysis;
@@ -43,4 +43,5 @@ pub mod redact;
 pub mod report;
 pub mod sink;
 pub mod source;
+pub mod tell;
 pub mod watch;

@@ -16,6 +16,7 @@ const LAYERS: [&str; 16] = [
     "redact",
     "report",
     "analysis",
+    "tell",
     "present",
     "native_core",
     "capture",

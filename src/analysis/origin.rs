@@ -10,7 +10,8 @@ use rustc_hash::FxHashMap;
 use crate::graph::{Heap, ObjectId, ReferenceKind, RootKind, TypeId};
 
 /// Whose code it is, the most telling first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// The program itself, or the package of the objects asked for.
     Own,
@@ -43,6 +44,8 @@ pub fn origin_of_root(heap: &Heap, object: ObjectId, kind: &RootKind, name: &str
 pub struct TypeOrigins {
     /// By type.
     origins: Vec<Origin>,
+    /// Modules that are roots, by name.
+    modules: FxHashMap<Box<str>, Origin>,
 }
 
 impl TypeOrigins {
@@ -61,7 +64,26 @@ impl TypeOrigins {
             None if !has_qualified_types && !BUILT_IN.contains(&name) => Origin::ThirdParty,
             None => Origin::StandardLibrary,
         };
-        Self { origins: heap.graph.types().map(|(_, name)| place(name)).collect() }
+        let origins = heap.graph.types().map(|(_, name)| place(name)).collect();
+        let of_module = |(&name, &object): (&&str, &ObjectId)| {
+            (Box::from(name), origin_of_root(heap, object, &RootKind::Module, name))
+        };
+        Self { origins, modules: modules.iter().map(of_module).collect() }
+    }
+
+    /// Whose code a dotted name is: that of the longest beginning of it that is a module.
+    pub fn of_name(&self, name: &str) -> Origin {
+        let mut rest = name;
+        loop {
+            if let Some(&origin) = self.modules.get(rest) {
+                return origin;
+            }
+            match rest.rsplit_once('.') {
+                Some((front, _)) => rest = front,
+                None if name.contains('.') => return origin_of_name(name),
+                None => return Origin::StandardLibrary,
+            }
+        }
     }
 
     /// Whose code the type is.

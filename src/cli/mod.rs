@@ -57,6 +57,7 @@ use crate::redact::{self, Redaction};
 use crate::report::Report;
 use crate::sink::Sink;
 use crate::source::{Change, Source};
+use crate::tell;
 use crate::watch::mprof;
 
 /// Runs the program with the arguments of the process.
@@ -423,7 +424,7 @@ fn run_suspects(asked: &SuspectsArguments) -> Result<ExitCode> {
     run_whole(&asked.whole, &asked.common, |heap| {
         let found = suspects(heap, &options);
         let limit = if asked.limit == 0 { usize::MAX } else { asked.limit };
-        Ok((found.report(heap, limit), !found.suspects.is_empty()))
+        Ok((tell::suspects::suspects(heap, &found, limit), !found.suspects.is_empty()))
     })
 }
 

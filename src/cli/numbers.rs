@@ -32,6 +32,8 @@ pub fn percent(text: &str) -> Result<f64, String> {
 pub fn pid(text: &str) -> Result<i32, String> {
     let number = text.parse().ok().filter(|&pid: &i32| pid > 0);
     number.ok_or_else(|| {
-        format!("expected the number of a process (its pid), such as 4242; by a text in its command line: --name {text}")
+        format!(
+            "expected the number of a process (its pid), such as 4242; by a text in its command line: --name {text}"
+        )
     })
 }

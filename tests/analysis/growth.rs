@@ -363,7 +363,8 @@ proptest! {
             prop_assert_eq!(&group.counts[..], &[count(&before, &group.name), count(&heap, &group.name)][..]);
         }
         for way in &found.ways {
-            prop_assert!(way.counts[0] < way.counts[1]);
+            // as many may retain more: in so small a heap a few bytes are much
+            prop_assert!(way.counts[0] < way.counts[1] || way.has_swollen());
             prop_assert!(way.counts[1] <= count(&heap, &way.type_name));
         }
         // no two objects are the same earlier one, and the same ones have address and type in common

@@ -16,6 +16,7 @@ mod oracle;
 mod order;
 mod select;
 mod summary;
+mod suspects;
 
 use retainers::analysis::chains::{Chains, Detail, Options, chains};
 use retainers::analysis::distances::RootChoice;

@@ -15,7 +15,7 @@ fn answers(dump: &[String]) -> String {
         let options = Options { retained: true, ..Options::default() };
         let detail = Detail { limit: 7, pictures: 7, data: true, ..Detail::default() };
         let mut reports = vec![chains(&heap, &selection, &options).report(&heap, &selection, detail)];
-        reports.push(suspects(&heap, &options).report(&heap, 5));
+        reports.push(retainers::tell::suspects::suspects(&heap, &suspects(&heap, &options), 5));
         for report in &reports {
             text::write(report, text::Layout { width: Some(100), colour: false }, &mut page).unwrap();
             json::write(report, &mut page).unwrap();

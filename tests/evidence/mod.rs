@@ -6,6 +6,7 @@ mod chains;
 mod distances;
 mod dominators;
 mod suspects;
+mod wild;
 
 use std::path::{Path, PathBuf};
 

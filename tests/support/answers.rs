@@ -28,7 +28,7 @@ pub fn answers(heap: &Heap) -> Vec<u8> {
         overview(heap).report(heap, 20),
         chains(heap, &selection, &options).report(heap, &selection, detail),
         chains(heap, &selection, &without).report(heap, &selection, detail),
-        suspects(heap, &options).report(heap, 5),
+        retainers::tell::suspects::suspects(heap, &suspects(heap, &options), 5),
         heap_tree(heap, &choice, TreeOptions::default()).report(heap),
     ];
     for by in [By::Type, By::Module, By::Root, By::Site] {

@@ -20,6 +20,7 @@ impl Growth {
             "new": self.new,
             "survivors": self.survivors,
             "ways": self.ways.iter().map(|grown| way(last, grown)).collect::<Vec<_>>(),
+            "containers": self.containers,
             "ways_shrunk": self.shrunk.0,
             "ways_gone": self.shrunk.1,
             "by": self.by.word(),

@@ -15,6 +15,7 @@
 
 mod curves;
 mod data;
+mod lengths;
 pub mod matching;
 mod report;
 mod series;
@@ -22,6 +23,8 @@ mod tally;
 mod units;
 mod ways;
 
+pub use self::lengths::GrownContainer;
+use self::lengths::Lengths;
 use self::matching::{Matching, match_objects};
 pub use self::series::{DumpFacts, Kinship, by_time, epoch_seconds};
 use self::tally::Tally;
@@ -36,7 +39,7 @@ use super::retaining::Retaining;
 use super::select::{Query, select};
 use super::summary::{Amount, By, has_sites};
 use crate::error::Result;
-use crate::graph::Heap;
+use crate::graph::{Heap, ObjectId};
 
 /// How to compare.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +59,8 @@ pub struct Growth {
     pub dumps: Vec<DumpFacts>,
     /// Ways of being held that have more objects in the last dump than in the first, the most telling first.
     pub ways: Vec<GrownWay>,
+    /// Containers that were longer in every dump and on none of these ways, those with the most new items first.
+    pub containers: Vec<GrownContainer>,
     /// Of the types that were looked at: ways that have fewer objects than in the first dump, and ways that are gone.
     pub shrunk: (u64, u64),
     /// All groups of all dumps, those that grew most first.
@@ -102,6 +107,8 @@ struct Survey<'a> {
     new: Option<Marks>,
     /// Those of them that are in a dump between.
     survivors: Option<Marks>,
+    /// Containers that are longer than in the first dump.
+    lengths: Lengths,
 }
 
 /// What stays of a dump when its heap is gone.
@@ -132,7 +139,7 @@ impl<'a> Survey<'a> {
     fn new(last: &'a Heap, earlier: usize, options: &'a GrowthOptions) -> Self {
         let mut dumps: Vec<Option<Dump>> = (0..earlier).map(|_| None).collect();
         dumps.push(Some(Dump::new(last, Kinship::Itself, None, options)));
-        Self { last, options, dumps, units: Vec::new(), new: None, survivors: None }
+        Self { last, options, dumps, units: Vec::new(), new: None, survivors: None, lengths: Lengths::default() }
     }
 
     fn add(&mut self, number: usize, heap: &Heap) {
@@ -152,6 +159,12 @@ impl<'a> Survey<'a> {
                 survivors.insert(object);
             });
         }
+        match &matching {
+            Some(matching) if number == 0 => self.lengths = Lengths::new(self.last, heap, matching),
+            Some(matching) => self.lengths.add(self.last, heap, matching),
+            // of another process: no container is known to be the same
+            None => self.lengths = Lengths::default(),
+        }
         let options = &self.options.chains;
         let objects = |unit: &Unit| unit.objects_in(heap, self.last, matching.as_ref(), &options.roots);
         dump.counted = self.units.iter().map(|unit| Counted::of(heap, &objects(unit), options)).collect();
@@ -169,9 +182,16 @@ impl<'a> Survey<'a> {
         }
     }
 
-    fn finish(self) -> Growth {
+    fn finish(mut self) -> Growth {
+        let lengths = std::mem::take(&mut self.lengths);
         let (new, survivors) = (self.new.as_ref().map(|marks| self.amount(marks)), self.outlived());
         let (ways, shrunk) = self.ways();
+        let steps = ways.iter().flat_map(|way| &way.chains.types).flat_map(|answer| &answer.signatures);
+        let told: rustc_hash::FxHashSet<ObjectId> =
+            steps.flat_map(|held| held.steps.iter().map(|step| step.object)).collect();
+        let is_all = self.options.types.is_empty();
+        let is_told = |object| !is_all || told.contains(&object);
+        let containers = lengths.grown(self.last, &self.options.chains, is_told);
         let mut facts = Vec::new();
         let (mut types, mut groups, mut sites) = (Vec::new(), Vec::new(), Vec::new());
         for dump in self.dumps.into_iter().flatten() {
@@ -184,6 +204,7 @@ impl<'a> Survey<'a> {
         let sites = (sites.len() == facts.len()).then(|| tally::trends(&sites));
         Growth {
             ways,
+            containers,
             shrunk,
             groups: if groups.len() == facts.len() { tally::trends(&groups) } else { tally::trends(&types) },
             by: self.options.by,
@@ -223,6 +244,7 @@ impl<'a> Survey<'a> {
             ways.extend(grown);
             shrunk = (shrunk.0 + less.0, shrunk.1 + less.1);
         }
+        ways.retain(|way| !ways::has_ended(self.last, way));
         ways::rank(self.last, &mut ways);
         (ways, shrunk)
     }

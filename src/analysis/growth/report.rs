@@ -2,7 +2,7 @@
 
 use super::series::Kinship;
 use super::tally::Trend;
-use super::{DumpFacts, GrownWay, Growth};
+use super::{DumpFacts, GrownContainer, GrownWay, Growth};
 use crate::analysis::allocator::change_verdict;
 use crate::analysis::chains::whole_expression;
 use crate::analysis::summary::{By, NO_SITE};
@@ -19,7 +19,7 @@ impl Growth {
     /// Whether anything that roots reach has more objects than in the first dump, or much larger ones.
     pub fn has_grown(&self) -> bool {
         let is_held = |group: &Trend| group.more_objects() > 0 && group.more_bytes() > 0;
-        !self.ways.is_empty() || self.groups.iter().any(is_held)
+        !self.ways.is_empty() || !self.containers.is_empty() || self.groups.iter().any(is_held)
     }
 
     /// The answer as text, pictures, a plot and data; the first `limit` ways, and as many rows of tables times two.
@@ -35,6 +35,9 @@ impl Growth {
             let (blocks, picture) = way.chains.one_way(last);
             report.blocks.extend(blocks.into_iter().map(without_sites));
             report.pictures.extend(picture);
+        }
+        for (number, container) in (1..).zip(&self.containers).take(limit.saturating_sub(self.ways.len())) {
+            report.blocks.push(Block::Headline(container_headline(self.ways.len() + number, container)));
         }
         if self.ways.len() > limit {
             let more = more_of((self.ways.len() - limit) as u64, "way");
@@ -58,6 +61,10 @@ impl Growth {
         let mut spans = vec![Span::plain(format!("{}{of}{span}: ", counted(self.dumps.len() as u64, "dump")))];
         let steady: Vec<&GrownWay> = self.ways.iter().filter(|way| way.grew_in_every_step()).collect();
         match (self.ways.first(), steady.first()) {
+            (None, _) if !self.containers.is_empty() => {
+                let containers = counted(self.containers.len() as u64, "container");
+                spans.push(Span::plain(format!("{containers} grew in every step")));
+            }
             (None, _) if !self.has_grown() => spans.push(Span::plain("nothing has grown")),
             (None, _) => spans.push(Span::plain("no way of being held has grown, only numbers of types")),
             (Some(_), Some(way)) if self.dumps.len() > 2 => {
@@ -299,7 +306,7 @@ impl Growth {
                 ways_are(gone)
             ));
         }
-        if self.ways.is_empty() {
+        if self.ways.is_empty() && self.containers.is_empty() {
             notes.push(match self.dumps.len() {
                 2 => "two dumps are a difference; a third tells what stays from what comes and goes".to_owned(),
                 _ => "take the dumps further apart if memory grows nevertheless".to_owned(),
@@ -307,6 +314,21 @@ impl Growth {
         }
         notes
     }
+}
+
+/// A container that is longer in every dump.
+fn container_headline(number: usize, container: &GrownContainer) -> Vec<Span> {
+    vec![
+        Span::new(Tone::Faint, format!("growth {number}  ")),
+        Span::new(Tone::Number, numbers_text(&container.lengths, grouped)),
+        Span::plain(" items in "),
+        Span::new(Tone::Target, container.expression.clone().unwrap_or_default()),
+        Span::plain(format!(
+            ": a {} that grew in every step, itself {} by now",
+            container.type_name,
+            bytes_text(container.size)
+        )),
+    ]
 }
 
 /// What is known of a way beside its chain.

@@ -1,6 +1,7 @@
 //! Ways of being held, counted in every dump.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
@@ -13,6 +14,7 @@ use crate::analysis::marks::Marks;
 use crate::analysis::origin::Origin;
 use crate::analysis::retaining::Retaining;
 use crate::analysis::select::{Group, Selection};
+use crate::analysis::suspects::bounded::is_full;
 use crate::graph::{Heap, ObjectId};
 
 /// A way of being held that has more objects in the last dump than in the first, or as many that retain much more.
@@ -72,7 +74,7 @@ impl GrownWay {
 /// How the objects of a unit are held in one dump.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counted {
-    /// Objects and bytes by fingerprint.
+    /// Objects and bytes by [`key`].
     ways: FxHashMap<String, (u64, Option<u64>)>,
     /// Objects that no root reaches.
     unreached: u64,
@@ -99,9 +101,14 @@ impl Counted {
         };
         let ways = answer.signatures.iter().enumerate().map(|(place, way)| {
             let bytes = (place < WEIGHED).then(|| weigh(&way.objects));
-            (way.fingerprint.clone(), (way.objects.len() as u64, bytes))
+            (key(heap, way), way.objects.len() as u64, bytes)
         });
-        Self { ways: ways.collect(), unreached: answer.unreached.len() as u64 }
+        let mut by_key: FxHashMap<String, (u64, Option<u64>)> = FxHashMap::default();
+        for (key, count, bytes) in ways {
+            let sum = by_key.entry(key).or_insert((0, Some(0)));
+            *sum = (sum.0 + count, sum.1.zip(bytes).map(|(sum, bytes)| sum.saturating_add(bytes)));
+        }
+        Self { ways: by_key, unreached: answer.unreached.len() as u64 }
     }
 
     fn get(&self, fingerprint: &str) -> (u64, Option<u64>) {
@@ -115,6 +122,38 @@ impl Counted {
 fn find(heap: &Heap, objects: &[ObjectId], options: &Options) -> Chains {
     let groups = objects.first().map(|&first| Group { type_id: heap.graph.type_of(first), objects: objects.to_vec() });
     chains(heap, &Selection { groups: groups.into_iter().collect(), ..Selection::default() }, options)
+}
+
+/// What two ways have in common that differ in nothing but the digits of attributes: `job_1`, `job_2`, … are names that the
+/// program makes up as it runs. Of any other way, its fingerprint.
+fn key(heap: &Heap, way: &Signature) -> String {
+    let names = || way.steps.iter().filter_map(|step| step.reference.as_ref()?.name.attribute(step.is_namespace));
+    let has_digits = |name: &str| name.bytes().any(|byte| byte.is_ascii_digit());
+    if !names().any(has_digits) {
+        return way.fingerprint.clone();
+    }
+    let mut key = format!("{} {}", way.root.kind.word(), way.root.name.as_deref().unwrap_or(""));
+    for step in &way.steps {
+        let name = step.reference.as_ref().map(|reference| match reference.name.attribute(step.is_namespace) {
+            Some(attribute) => folded(attribute),
+            None => reference.name.wildcard().to_owned(),
+        });
+        key.push_str(&format!("\n{} {}", heap.graph.type_name_of(step.object), name.unwrap_or_default()));
+    }
+    key
+}
+
+/// The text with each run of digits as `*`.
+fn folded(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '0'..='9' if folded.ends_with('*') => {}
+            '0'..='9' => folded.push('*'),
+            letter => folded.push(letter),
+        }
+    }
+    folded
 }
 
 /// What makes a way worth telling.
@@ -144,8 +183,8 @@ pub(super) fn grown_ways(
     let shrunk = now.ways.iter().filter(|(fingerprint, (count, _))| *count < before(fingerprint)).count() as u64;
     let gone = counted.first().map_or(0, |first| first.ways.keys().filter(|way| !now.ways.contains_key(*way)).count());
     let Some(answer) = found.types.first() else { return (Vec::new(), (shrunk, gone as u64)) };
-    let way = |fingerprint: &str, objects: &[ObjectId], held: Option<&Signature>| {
-        let history = history(fingerprint);
+    let way = |place: &str, fingerprint: &str, objects: &[ObjectId], held: Option<&Signature>| {
+        let history = history(place);
         let (counts, retained): (Vec<u64>, Vec<Option<u64>>) = history.into_iter().unzip();
         let has_swollen = || {
             let bytes: Option<Vec<u64>> = retained.iter().copied().collect();
@@ -162,13 +201,44 @@ pub(super) fn grown_ways(
             chains: found.alone(answer, held),
         })
     };
+    let mut by_key: Vec<(String, Signature)> = Vec::new();
+    let mut places: FxHashMap<String, usize> = FxHashMap::default();
+    for held in &answer.signatures {
+        match places.entry(key(last, held)) {
+            Entry::Occupied(place) => {
+                let known = &mut by_key[*place.get()].1;
+                known.objects.extend_from_slice(&held.objects);
+                known.shallow_size = known.shallow_size.saturating_add(held.shallow_size);
+            }
+            Entry::Vacant(place) => {
+                by_key.push((place.key().clone(), held.clone()));
+                place.insert(by_key.len() - 1);
+            }
+        }
+    }
     let mut ways: Vec<GrownWay> =
-        answer.signatures.iter().filter_map(|held| way(&held.fingerprint, &held.objects, Some(held))).collect();
+        by_key.iter().filter_map(|(key, held)| way(key, &held.fingerprint, &held.objects, Some(held))).collect();
     if !answer.unreached.is_empty() {
         let objects: Vec<ObjectId> = answer.unreached.iter().map(|unreached| unreached.object).collect();
-        ways.extend(way("", &objects, None));
+        ways.extend(way("", "", &objects, None));
     }
     (ways, (shrunk, gone as u64))
+}
+
+/// Growth of so few bytes that then stops says nothing.
+const TRIFLE: i64 = 4 << 10;
+
+/// Whether a way has grown and come to an end: it did not grow in the last of several steps, and it fills a cache to its
+/// bound, or is a trifle.
+pub(super) fn has_ended(heap: &Heap, way: &GrownWay) -> bool {
+    let stands = |numbers: &[u64]| matches!(numbers, [_, .., before, last] if last <= before);
+    if !stands(&way.counts) || way.has_swollen() {
+        return false;
+    }
+    let signatures = way.chains.types.iter().flat_map(|answer| &answer.signatures);
+    let mut holders = signatures.flat_map(|held| &held.steps).map(|step| step.object);
+    let is_trifle = way.origin == Origin::StandardLibrary && way.more_bytes() < TRIFLE;
+    is_trifle || holders.any(|holder| is_full(heap, holder))
 }
 
 /// The type of the caches of `functools.lru_cache`. Most have a bound: they fill, and stop.

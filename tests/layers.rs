@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// `ending` knows nothing but the system; `redact` rewrites records, so it stands on `format`; `capture` makes dumps and knows nothing but errors and counts: it
 /// stands before `cli`, which alone uses it; so does `watch`, which looks at processes from outside.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "counts",
     "progress",
     "error",

@@ -97,7 +97,11 @@ const ROOM: usize = 64 << 10;
 const SYSTEM_CALL: i32 = libc::SIGTRAP | 0x80;
 /// The general registers.
 const GENERAL: usize = 1;
-/// Requests that the C library has no name for.
+/// Requests, by the kernel's numbers: C libraries do not agree on their type, and have no names for the last three.
+const CONTINUE: u32 = 7;
+const CONTINUE_TO_CALL: u32 = 24;
+const GET_SET: u32 = 0x4204;
+const SET_SET: u32 = 0x4205;
 const GET_MASK: u32 = 0x420a;
 const SET_MASK: u32 = 0x420b;
 const GET_RESTARTABLE: u32 = 0x420f;
@@ -196,7 +200,7 @@ impl Thread {
     /// # Errors
     /// It is gone.
     pub fn go_on(&self, signal: i32) -> Traced<()> {
-        request(libc::PTRACE_CONT as u32, self.tid, 0, signal as usize).map(drop)
+        request(CONTINUE, self.tid, 0, signal as usize).map(drop)
     }
 
     /// Lets it run into a system call, or out of it. (Not by single steps: one that is left over when we are killed would end
@@ -205,7 +209,7 @@ impl Thread {
     /// # Errors
     /// It is gone.
     pub fn go_to_system_call(&self) -> Traced<()> {
-        request(libc::PTRACE_SYSCALL as u32, self.tid, 0, 0).map(drop)
+        request(CONTINUE_TO_CALL, self.tid, 0, 0).map(drop)
     }
 
     /// What it is, while it stands still.
@@ -314,7 +318,7 @@ pub fn held() -> u64 {
 fn register_set(tid: Pid, kind: usize) -> Traced<Vec<u8>> {
     let mut buffer = vec![0_u8; ROOM];
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    request(libc::PTRACE_GETREGSET as u32, tid, kind, &raw mut part as usize)?;
+    request(GET_SET, tid, kind, &raw mut part as usize)?;
     buffer.truncate(part.iov_len);
     Ok(buffer)
 }
@@ -322,7 +326,7 @@ fn register_set(tid: Pid, kind: usize) -> Traced<Vec<u8>> {
 fn set_register_set(tid: Pid, kind: usize, bytes: &[u8]) -> Traced<()> {
     let mut copy = bytes.to_vec();
     let mut part = libc::iovec { iov_base: copy.as_mut_ptr().cast(), iov_len: copy.len() };
-    request(libc::PTRACE_SETREGSET as u32, tid, kind, &raw mut part as usize).map(drop)
+    request(SET_SET, tid, kind, &raw mut part as usize).map(drop)
 }
 
 fn signal_mask(tid: Pid) -> Traced<u64> {

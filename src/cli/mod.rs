@@ -58,7 +58,6 @@ use crate::report::Report;
 use crate::sink::Sink;
 use crate::source::{Change, Source};
 use crate::tell;
-use crate::watch::mprof;
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
@@ -275,7 +274,7 @@ fn load(dump: &Path, common: &Common, need: &Need, progress: &Progress) -> Resul
     let source = Source::open_within(dump, &memory::bounds(limit), progress)?;
     need.check(&source, limit, common.quiet)?;
     let original = source.original();
-    let heap = crate::format::read(source, progress).map_err(|error| known_otherwise(dump, error))?;
+    let heap = crate::format::read(source, progress)?;
     refuse_change(dump, original.and_then(|original| original.change()), common)?;
     refuse_damage(&heap, common)?;
     Ok(heap)
@@ -299,21 +298,6 @@ fn refuse_change(dump: &Path, change: Option<Change>, common: &Common) -> Result
     }
     Ok(())
 }
-
-/// Names the command that reads what is no heap dump.
-fn known_otherwise(dump: &Path, error: Error) -> Error {
-    let is_samples = || mprof::sniff(&Source::beginning(dump, SAMPLES_START));
-    if matches!(error, Error::UnknownFormat { .. }) && is_samples() {
-        let dump = dump.display();
-        let words =
-            format!("`{dump}` is no heap dump, but samples of a process's memory: retainers watch {dump} judges them");
-        return Error::Usage(words);
-    }
-    error
-}
-
-/// Bytes that tell samples of memory from anything else.
-const SAMPLES_START: usize = 4 << 10;
 
 fn refuse_damage(heap: &Heap, common: &Common) -> Result<()> {
     let facts = heap.damage.facts();

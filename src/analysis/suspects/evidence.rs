@@ -50,7 +50,7 @@ impl Contents {
                 }
             }
         }
-        contents.made_up = if read == 0 { 0 } else { constants * with_digits / read };
+        contents.made_up = (constants * with_digits).checked_div(read).unwrap_or(0);
         contents.constant = constants - contents.made_up;
         contents
     }

@@ -33,10 +33,10 @@ pub(super) fn fold(
         let contents = contents(graph, facts, &candidate.elements);
         if let Some(first) = shared_with(&taken, &contents) {
             let holder = candidate.holder.filter(|holder| folded[first].holder != Some(*holder));
-            if let Some(holder) = holder.filter(|_| !is_below(tree, &taken, &holders, candidate.holder)) {
-                if !folded[first].others.contains(&holder) {
-                    folded[first].others.push(holder);
-                }
+            if let Some(holder) = holder.filter(|_| !is_below(tree, &taken, &holders, candidate.holder))
+                && !folded[first].others.contains(&holder)
+            {
+                folded[first].others.push(holder);
             }
             // who shares with this one shares with the first
             contents.into_iter().for_each(|object| _ = taken.entry(object).or_insert(first));

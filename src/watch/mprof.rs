@@ -20,11 +20,6 @@ const MOST_SAMPLES: usize = 10_000_000;
 /// Dumps of a file: each is another pass over the samples.
 const MOST_CAPTURES: usize = 200;
 
-/// Whether bytes begin as such a file does.
-pub fn sniff(bytes: &[u8]) -> bool {
-    [&b"CMDLINE "[..], b"MEM ", b"CHLD ", b"FUNC "].iter().any(|start| bytes.starts_with(start))
-}
-
 /// The series as such a file.
 pub fn write(series: &Series) -> String {
     let mut text = format!("CMDLINE {}\n", series.command.replace(['\n', '\r'], " "));

@@ -170,12 +170,10 @@ fn a_call_that_fails_changes_nothing() {
                 *place = 8;
                 // a busy process is asked for less, and a sleeping one has nothing queued; a bad line that is queued would be
                 // the interpreter's to call
-                let is_called = match (state, name) {
-                    (_, "is_initialized")
-                    | ("long_sleep", "run" | "ensure" | "check")
-                    | ("busy", "add_pending_call") => true,
-                    _ => false,
-                };
+                let is_called = matches!(
+                    (state, name),
+                    (_, "is_initialized") | ("long_sleep", "run" | "ensure" | "check") | ("busy", "add_pending_call")
+                );
                 if !is_called {
                     continue;
                 }

@@ -159,7 +159,11 @@ fn samples_of_memory_are_named_for_what_they_are() {
     workshop.write("watch-7.dat", "CMDLINE python app.py\nMEM 10.5 1700000000.1\nMEM 11.5 1700000001.1\n");
     let ran = workshop.run(&["watch-7.dat", "--type", "X"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("is samples of mprof") && ran.stderr.contains("`retainers watch FILE`"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("is samples of mprof") && ran.stderr.contains("`retainers watch FILE`"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

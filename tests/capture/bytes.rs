@@ -110,7 +110,7 @@ fn a_living_image_is_read_from_memory() {
     let mappings = own.mappings().unwrap();
     let libc = mappings.iter().find(|mapping| mapping.offset == 0 && mapping.path.contains("libc"));
     let Some(libc) = libc else {
-        eprintln!("skipped: no shared libc");
+        crate::support::skipped("capture::bytes::a_living_image_is_read_from_memory", "no shared libc");
         return;
     };
     let image = Image::at(&memory, libc.start).unwrap();

@@ -14,6 +14,8 @@ use ::retainers::graph::Heap;
 use ::retainers::progress::Progress;
 use serde_json::Value;
 
+use crate::support::skipped;
+
 /// A folder of the evidence, or a loud `None`.
 pub(crate) fn folder(name: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/evidence");
@@ -22,7 +24,7 @@ pub(crate) fn folder(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("NOT TESTED: the evidence folder `{name}` is not here; set RETAINERS_EVIDENCE to where it is");
+    skipped(&format!("evidence of `{name}`"), "it is not here; RETAINERS_EVIDENCE says where it is");
     None
 }
 

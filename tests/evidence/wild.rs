@@ -8,13 +8,15 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::skipped;
+
 fn wild() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/wild");
     let path = std::env::var_os("RETAINERS_WILD").map_or(beside, PathBuf::from);
     if path.join("score.py").exists() {
         return Some(path);
     }
-    eprintln!("NOT TESTED: leaks from the wild are not here; set RETAINERS_WILD to where they are");
+    skipped("evidence::wild", "leaks from the wild are not here; RETAINERS_WILD says where they are");
     None
 }
 
@@ -58,7 +60,7 @@ fn score(wild: &Path, folders: &[&str]) -> Option<Value> {
         let mut command = Command::new("python3");
         command.arg(wild.join("score.py")).arg(env!("CARGO_BIN_EXE_retainers")).arg(directory.path());
         let Ok(ran) = command.arg("--json").arg(&result).output() else {
-            eprintln!("NOT TESTED: the score of leaks from the wild needs python3");
+            skipped("evidence::wild", "the score of leaks from the wild needs python3");
             return None;
         };
         assert!(ran.status.success(), "{}: {}", case.display(), String::from_utf8_lossy(&ran.stderr));

@@ -12,7 +12,7 @@ fn rendered(dot: &str, format: Format) -> Option<Vec<u8>> {
     match graphviz::render(dot, format, LIMIT) {
         Ok(drawing) => Some(drawing),
         Err(error) if error.contains("not found") => {
-            eprintln!("SKIPPED, not checked with Graphviz: {error}");
+            crate::support::skipped("present::dot, by Graphviz", &error.to_string());
             None
         }
         Err(error) => panic!("{error}\n{dot}"),

@@ -70,13 +70,13 @@ def walk(capture, describer, write):
     # where every object has an allocation site, asking for it takes as long as describing it
     if _core is None or agent["_tracer"](capture) is not None:
         return agent["walk"](capture, describer, write)
-    python = _Python(agent, capture, describer)
+    python, secrets = _Python(agent, capture, describer), capture.secrets
     counts = _core(
         capture.values * _VALUES | (not capture.forked) * _SHARED | capture.reports_dicts * _REPORTS_DICTS,
         sys.hexversion, agent["VALUE_LIMIT"], agent["KEY_LIMIT"], capture.objects, _Sample, ("a", "\xe9", "\u20ac", "\U0001f600"),
-        capture.secrets, tuple(capture.secret_ids), tuple(capture.blocked), tuple(capture.held), tuple(agent["_immortals"]()),
-        _bytes_writer(write), python.describe, python.plan, python.check, python.key, sys.getsizeof, describer.namespaces,
-        capture.held)
+        secrets.texts, secrets.strings + secrets.blobs, tuple(secrets.addresses), tuple(capture.blocked), tuple(capture.held),
+        tuple(agent["_immortals"]()), _bytes_writer(write), python.describe, python.plan, python.check, python.key, sys.getsizeof,
+        describer.namespaces, capture.held)
     if counts is None:
         return agent["walk"](capture, describer, write)
     objects, references, immortal, _ = counts

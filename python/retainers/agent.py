@@ -40,6 +40,8 @@ FORMAT_VERSION = 1
 VALUE_LIMIT = 120
 #: Longest key that is written into the name of a reference, in characters or bytes.
 KEY_LIMIT = 80
+#: Shortest environment value that hides what contains it, in characters; shorter ones hide what equals them.
+SECRET_LENGTH = 8
 #: Reference counts from here on are those of immortal objects (CPython 3.12 and later).
 IMMORTAL = 1 << 28
 #: Signals that a fault of the code raises: SIGILL, SIGTRAP, SIGABRT, SIGBUS (7 or 10), SIGFPE, SIGSEGV.
@@ -362,7 +364,7 @@ class Describer:
         self.module_names = capture.module_names
         self.held = capture.held
         self.unseen = capture.unseen
-        self.secrets, self.secret_ids = capture.secrets, capture.secret_ids
+        self.secrets = capture.secrets
         #: Addresses of dictionaries of attributes, whose keys are names rather than data; noted as their owners are met.
         self.namespaces = set(capture.namespaces)
         #: How many objects were marked as immortal here, rather than by their reference count.
@@ -478,13 +480,13 @@ class Describer:
 
     def of_str(self, obj):
         size = len(obj)
-        if not self.values or obj in self.secrets or id(obj) in self.secret_ids:
+        if not self.values or self.secrets.hide(obj):
             return ',"len":%d' % size
         return ',"len":%d,"value":%s' % (size, quote(obj if size <= VALUE_LIMIT else obj[:VALUE_LIMIT]))
 
     def of_bytes(self, obj):
         size = len(obj)
-        if not self.values or obj in self.secrets or id(obj) in self.secret_ids:
+        if not self.values or self.secrets.hide(obj):
             return ',"len":%d' % size
         return ',"len":%d,"value":%s' % (size, quote(obj[:VALUE_LIMIT].decode("latin-1")))
 
@@ -551,7 +553,7 @@ class Describer:
         """`repr(key)` for short keys of exact built-in types, else `None`."""
         cls = type(key)
         if cls is str or cls is bytes:
-            if len(key) > KEY_LIMIT or id(key) in self.secret_ids or key in self.secrets:
+            if len(key) > KEY_LIMIT or self.secrets.hide(key):
                 return None
             return repr(key)
         if cls is int:
@@ -571,7 +573,7 @@ class Describer:
         """`.name` as a JSON string."""
         if type(name) is not str:
             return '"' + self.key_name(name) + '"'
-        return quote("." + name[:KEY_LIMIT])
+        return '".<str>"' if self.secrets.are_within(name) else quote("." + name[:KEY_LIMIT])
 
     # -- instances ---------------------------------------------------------------------------------------------------
 
@@ -745,9 +747,9 @@ class Describer:
         if namer is not None:
             found = _TYPE_DICT(cls).get(namer)
             if type(found) is _MEMBER or type(found) is _GETSET:
-                return _named_by(self._hold(found))
+                return _named_by(self._hold(found), self.secrets)
         if name == "_asyncio.Task":
-            return _named_by(_TYPE_DICT(cls)["get_name"].__get__, True)
+            return _named_by(_TYPE_DICT(cls)["get_name"].__get__, self.secrets, True)
         for base, length in ((list, list.__len__), (tuple, tuple.__len__), (dict, dict.__len__), (set, set.__len__),
                              (frozenset, frozenset.__len__), (str, str.__len__), (bytes, bytes.__len__)):
             if _has(mro, base):
@@ -1079,10 +1081,10 @@ def _name_the_only_one(targets, edges, name):
         edges[dicts[0]] = '"__dict__"'
 
 
-def _named_by(get, is_method=False):
+def _named_by(get, secrets, is_method=False):
     def tail(obj):
         name = get(obj)() if is_method else get(obj)
-        return ',"name":%s' % quote(name) if type(name) is str else ""
+        return ',"name":%s' % quote(name) if type(name) is str and not secrets.are_within(name, len(name)) else ""
 
     return tail
 
@@ -1355,7 +1357,10 @@ class Capture:
         self.roots = []
         #: Addresses whose reference count the capture itself has raised, and by how much.
         self.held = {}
-        self.secrets, self.secret_ids = _environment()
+        self.secrets = Secrets()
+        for ident, name in list(before.threads.items()):
+            if self.secrets.are_within(name, len(name)):
+                before.threads[ident] = None
         self.module_names = {}
         self.namespaces = set()
         self.thread_dicts = {}
@@ -1620,25 +1625,70 @@ def _short_place(frame):
     return _place(frame).rsplit("/", 1)[-1]
 
 
-def _environment():
-    """Texts that are never written, and addresses of objects that are not: what `os.environ` holds."""
-    texts, addresses = set(), set()
-    tables = [_instance_value(os.environ, "_data"), _loaded("posix", "environ")]
-    for table in tables:
-        if type(table) is not dict:
-            continue
-        for key, value in list(table.items()):
-            addresses.update((id(key), id(value)))
-            for text in (key, value):
-                if type(text) is bytes:
-                    texts.add(text)
-            if type(value) is bytes:
-                texts.add(os.fsdecode(value))
-            elif type(value) is str:
-                texts.add(value)
-    texts.discard("")
-    texts.discard(b"")
-    return texts, addresses
+class Secrets:
+    """What is never written: what `os.environ` holds, texts that equal one of its values, and texts that contain one.
+
+    Only a value of `SECRET_LENGTH` characters or more hides what contains it, and only if no code is called by it: what is
+    part of the name of a loaded module, or of a path from which modules are loaded, is in the name of every file there."""
+
+    __slots__ = ("texts", "addresses", "strings", "blobs")
+
+    def __init__(self):
+        #: Strings and bytes that equal what is never written.
+        self.texts = set()
+        #: Addresses of objects that are never written.
+        self.addresses = set()
+        for table in (_instance_value(os.environ, "_data"), _loaded("posix", "environ")):
+            if type(table) is dict:
+                for key, value in list(table.items()):
+                    self._add(key, value)
+        self.texts.discard("")
+        self.texts.discard(b"")
+        #: What hides the strings that contain it, and the same for bytes: copies, which nothing but this holds.
+        self.strings = _secret_parts([text for text in self.texts if type(text) is str])
+        self.blobs = tuple([text.encode("utf-8", "surrogateescape") for text in self.strings])
+
+    def _add(self, key, value):
+        self.addresses.update((id(key), id(value)))
+        for text in (key, value):
+            if type(text) is bytes:
+                self.texts.add(text)
+        if type(value) is bytes:
+            self.texts.add(os.fsdecode(value))
+        elif type(value) is str:
+            self.texts.add(value)
+
+    def hide(self, text):
+        """Whether a text, an exact string or bytes, must not be written."""
+        return id(text) in self.addresses or text in self.texts or self.are_within(text)
+
+    def are_within(self, text, limit=VALUE_LIMIT):
+        """Whether a text contains a secret that begins in its first characters, as many as are written."""
+        size = len(text)
+        if size < SECRET_LENGTH:
+            return False
+        secrets = self.strings if type(text) is str else self.blobs
+        if size <= limit:
+            for secret in secrets:
+                if secret in text:
+                    return True
+            return False
+        for secret in secrets:
+            if text.find(secret, 0, limit + len(secret) - 1) >= 0:
+                return True
+        return False
+
+
+def _secret_parts(values):
+    """Those of the environment's values that hide what contains them, without the spaces around them."""
+    places = [sys.prefix, sys.exec_prefix, sys.executable, *sys.path]
+    try:
+        places.append(os.getcwd())
+    except OSError:
+        pass
+    names = "\n".join([name for name in [*sys.modules, *places] if type(name) is str])
+    values = {value.strip() for value in values}
+    return tuple([value for value in values if len(value) >= SECRET_LENGTH and value not in names])
 
 
 class _Probe:
@@ -1957,7 +2007,7 @@ def capture(write, before, values, forked, core=None, hooks=()):
     capture = Capture(objects, before, values, forked, hooks, is_lean)
     before.kept[:] = [capture.objects]
     del objects
-    write(_header(before, values))
+    write(_header(before, values, capture.secrets))
     describer = Describer(capture)
     try:
         counts = (core or walk)(capture, describer, write)
@@ -1977,14 +2027,15 @@ def capture(write, before, values, forked, core=None, hooks=()):
     return objects, references, roots
 
 
-def _header(before, values):
+def _header(before, values, secrets):
     version = "%d.%d.%d" % sys.version_info[:3]
     line = '{"retainers":%d,"runtime":%s,"runtime_version":%s,"time":%s,"pid":%d' % (
         FORMAT_VERSION, quote(sys.implementation.name), quote(version), quote(time.strftime("%Y-%m-%dT%H:%M:%SZ", before.time)),
         before.pid)
     words = getattr(sys, "orig_argv", None) or getattr(sys, "argv", None)
     if values and type(words) is list:
-        line += ',"command":[%s]' % ",".join([quote(word[:1000]) for word in words if type(word) is str])
+        words = ["<str>" if secrets.are_within(word, 1000) else word[:1000] for word in words if type(word) is str]
+        line += ',"command":[%s]' % ",".join(map(quote, words))
     if before.rss is not None:
         line += ',"rss":%d' % before.rss
     return line + before.memory + "}\n"

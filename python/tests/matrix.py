@@ -44,7 +44,7 @@ def test(tests):
     for place, (version, path) in reversed(list(enumerate(interpreters))):
         is_newest = place == len(interpreters) - 1
         names = [name for name in tests or modules() if name not in AT_THE_ENDS or is_newest or place == 0]
-        running.insert(0, (version, [pool.submit(run, path, name, bool(tests) or is_newest) for name in names]))
+        running.append((version, [pool.submit(run, path, name, bool(tests) or is_newest) for name in names]))
     for version, parts in running:
         print("== CPython %s" % version, flush=True)
         results = [part.result() for part in parts]

@@ -377,6 +377,31 @@ class SameAsTheAgent(NativeCase):
         self.assertTrue({".attribute", "['attribute']"} & set(names))
 
     @on_the_newest
+    def test_texts_that_contain_what_the_environment_holds(self):
+        rng = random.Random(8)
+        # eight characters are enough to hide what contains them, seven are not; no eight of them are in another
+        secrets = ["0123abc!", "\xe9" * 9 + "2", "\u20ac-\U0001f600-long-enough", "/" + "ab" * 70, "0123abX"]
+        texts = []
+        for secret in secrets:
+            for before in [*range(12), *range(105, 125), 200]:
+                for filler in ("0", "\xe9\x80", "\u20ac", "\U0001f600"):
+                    text = (filler * before)[:before] + secret[:rng.choice((len(secret), len(secret), 7))] + filler * rng.choice((0, 1, 90))
+                    texts.append((secret if len(secret) >= agent.SECRET_LENGTH else None, text))
+        heap = [text for _, text in texts] + [text.encode() for _, text in texts]
+        heap += [{text: 1} for _, text in texts[::9]] + [Plain(**{text: 1}) for _, text in texts[::9]]
+        with mock.patch.dict(os.environ, {"SECRET_%d" % place: secret for place, secret in enumerate(secrets)}):
+            self.assert_dumps_same(heap)
+            native, _ = dumped(_native.walk)
+        hidden = 0
+        for secret, text in texts:
+            is_hidden = "value" not in native[id(text)]
+            place = text.find(secret) if secret else -1
+            self.assertEqual(is_hidden, 0 <= place < agent.VALUE_LIMIT or text in secrets, text)
+            hidden += is_hidden
+        self.assertGreater(hidden, len(texts) // 3)
+        self.assertLess(hidden, len(texts) * 2 // 3)
+
+    @on_the_newest
     def test_without_a_fork(self):
         heap = [Node(1), Child(2), Plain(), {"k": (1, "a")}, {(1,): {2}}, Slots([])]
         native, python = dumped_twice(_native.walk, fork=False)

@@ -6,7 +6,7 @@ use crate::api::{Api, Object};
 use crate::buffer::Text;
 use crate::classes::{Class, Classes, Kind};
 use crate::json;
-use crate::layout::{InlineValues, Layout, containers, type_of, types, word};
+use crate::layout::{Characters, InlineValues, Layout, containers, type_of, types, word};
 use crate::line::Line;
 use crate::secrets::Secrets;
 use crate::walk::{Callbacks, Raised};
@@ -101,8 +101,7 @@ impl Describer<'_> {
             let Some(text) = self.layout.string(object) else { return Ok(None) };
             line.size = text.size;
             line.length(text.length);
-            let ends = if text.length == 0 { (0, 0) } else { (text.at(0), text.at(text.length - 1)) };
-            if self.limits.values && !self.limits.secrets.hide(self.api, object, text.length, ends)? {
+            if self.limits.values && !self.limits.secrets.hide(self.api, object, &text)? {
                 line.tail.extend(b",\"value\":\"");
                 match text.ascii(self.limits.value) {
                     Some(bytes) => json::ascii(&mut line.tail, bytes),
@@ -121,10 +120,8 @@ impl Describer<'_> {
         let Some(bytes) = (unsafe { bytes(self.api, object) }) else { return Ok(None) };
         line.size += bytes.len();
         line.length(bytes.len());
-        let end = |byte: Option<&u8>| byte.map_or(0, |&byte| byte.into());
-        let ends = (end(bytes.first()), end(bytes.last()));
         // SAFETY: the object is alive
-        if self.limits.values && !unsafe { self.limits.secrets.hide(self.api, object, bytes.len(), ends)? } {
+        if self.limits.values && !unsafe { self.limits.secrets.hide(self.api, object, &Characters::of_bytes(bytes))? } {
             line.tail.extend(b",\"value\":\"");
             for &byte in bytes.iter().take(self.limits.value) {
                 json::character(&mut line.tail, byte.into());
@@ -317,6 +314,9 @@ impl Describer<'_> {
                 return false;
             }
             let Some(text) = self.layout.string(object) else { return false };
+            if self.limits.secrets.are_within(object, &text, text.length) {
+                return false;
+            }
             match text.ascii(usize::MAX) {
                 Some(bytes) => json::ascii(out, bytes),
                 None => (0..text.length).for_each(|index| json::character(out, text.at(index))),
@@ -397,15 +397,12 @@ impl Describer<'_> {
                 && let Some(text) = self.layout.string(key)
                 && let Some(bytes) = text.ascii(usize::MAX)
                 && bytes.len() <= self.limits.key
+                && !self.limits.secrets.hide(self.api, key, &text)?
             {
-                let end = |byte: Option<&u8>| byte.map_or(0, |&byte| byte.into());
-                let ends = (end(bytes.first()), end(bytes.last()));
-                if !self.limits.secrets.hide(self.api, key, bytes.len(), ends)? {
-                    line.edges.push(b'[');
-                    json::python_repr(&mut line.edges, bytes);
-                    line.edges.push(b']');
-                    return Ok(true);
-                }
+                line.edges.push(b'[');
+                json::python_repr(&mut line.edges, bytes);
+                line.edges.push(b']');
+                return Ok(true);
             }
             if class == self.api.PyLong_Type
                 && let (Some(value), _) = self.layout.integer(key)
@@ -524,6 +521,9 @@ impl Describer<'_> {
                 return false;
             }
             let Some(text) = self.layout.string(name) else { return false };
+            if self.limits.secrets.are_within(name, &text, self.limits.value) {
+                return false;
+            }
             line.edges.extend(b"\".");
             match text.ascii(self.limits.key) {
                 Some(bytes) => json::ascii(&mut line.edges, bytes),

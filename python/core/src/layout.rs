@@ -346,6 +346,11 @@ pub struct Characters {
 }
 
 impl Characters {
+    /// Bytes, as characters below 256.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Characters { start: bytes.as_ptr() as usize, length: bytes.len(), width: 1, ascii: false, size: 0 }
+    }
+
     /// The first characters, at most `limit`, as bytes; only of an ASCII string.
     ///
     /// # Safety

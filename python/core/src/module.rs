@@ -21,7 +21,7 @@ const SHARED: i64 = 2;
 const REPORTS_DICTS: i64 = 4;
 
 const DOCUMENTATION: &CStr = c"walk(flags, version, value_limit, key_limit, starts, sample, strings, secrets, \
-secret_addresses, blocked, held, immortal, write, describe, plan, check, key, size, namespaces, held_counts)
+secret_parts, secret_addresses, blocked, held, immortal, write, describe, plan, check, key, size, namespaces, held_counts)
 
 Writes a line for each object that the list `starts` leads to. Returns the numbers of object lines, of references, of
 objects marked immortal, and of objects that Python described; None where this interpreter is not one that is known.
@@ -145,6 +145,7 @@ unsafe fn run(api: &Api, arguments: &mut Arguments<'_>) -> Result<Option<crate::
         let sample = arguments.of_type(api.PyType_Type);
         let strings = arguments.strings();
         let secrets = arguments.of_type(api.PySet_Type);
+        let parts = arguments.of_type(api.PyTuple_Type);
         let secret_addresses = arguments.addresses();
         let apart =
             Apart { blocked: arguments.addresses(), held: arguments.addresses(), immortal: arguments.addresses() };
@@ -165,11 +166,17 @@ unsafe fn run(api: &Api, arguments: &mut Arguments<'_>) -> Result<Option<crate::
         if !layout.learn_strings(strings) {
             return Ok(None);
         }
-        let Some(secrets) = Secrets::new(api, &layout, secrets, secret_addresses) else { return Ok(None) };
+        let limit = value_limit as usize;
+        let Some(mut secrets) = Secrets::new(api, &layout, secrets, secret_addresses, limit) else { return Ok(None) };
+        for index in 0..(api.PyTuple_Size)(parts) {
+            if !secrets.add_part(api, &layout, (api.PyTuple_GetItem)(parts, index)) {
+                return Ok(None);
+            }
+        }
         let starts = Starts::new(starts);
         let limits = Limits {
             values: flags & VALUES != 0,
-            value: value_limit as usize,
+            value: limit,
             key: key_limit as usize,
             secrets: &secrets,
             reports_dicts: flags & REPORTS_DICTS != 0,

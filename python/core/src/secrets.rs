@@ -1,13 +1,22 @@
-//! Texts that are never written: what the environment of the process holds.
+//! Texts that are never written: what the environment of the process holds, and what contains that.
 
 use crate::addresses::Addresses;
 use crate::api::{Api, Object};
+use crate::buffer::Array;
 use crate::describe::bytes;
-use crate::layout::{Layout, containers, type_of, word};
+use crate::layout::{Characters, Layout, containers, type_of, word};
 use crate::walk::Raised;
 
-/// Bits of the filter, a power of two.
+/// Bits of the filter of whole texts, a power of two.
 const FILTER: usize = 4096;
+/// Characters that are looked up at once where a secret may be within a text.
+const GRAM: usize = 4;
+/// Characters from one such look to the next.
+const STRIDE: usize = 5;
+/// Shortest secret that is looked for: wherever it begins, one look falls into its first characters.
+const SHORTEST: usize = GRAM + STRIDE - 1;
+/// Bits of the filter of these characters.
+const GRAMS: usize = 1 << 16;
 
 /// The secrets: some by address, all by content.
 pub struct Secrets {
@@ -16,6 +25,18 @@ pub struct Secrets {
     texts: Object,
     /// One bit for each combination of length and ends that a secret has, so that few other texts are looked up.
     filter: [u64; FILTER / 64],
+    /// What hides the texts that contain it.
+    parts: Array<Part>,
+    /// One bit for each `GRAM` characters among the first `SHORTEST` of a part.
+    grams: [u64; GRAMS / 64],
+    /// How many characters of a text are written: a part that begins later hides nothing.
+    limit: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Part {
+    class: Object,
+    text: Characters,
 }
 
 impl Secrets {
@@ -23,16 +44,16 @@ impl Secrets {
     ///
     /// # Safety
     /// `texts` is an exact set that does not change.
-    pub unsafe fn new(api: &Api, layout: &Layout, texts: Object, addresses: Addresses) -> Option<Self> {
-        let mut secrets = Secrets { addresses, texts, filter: [0; FILTER / 64] };
+    pub unsafe fn new(api: &Api, layout: &Layout, texts: Object, addresses: Addresses, limit: usize) -> Option<Self> {
+        let (filter, grams) = ([0; FILTER / 64], [0; GRAMS / 64]);
+        let mut secrets = Secrets { addresses, texts, filter, parts: Array::new(), grams, limit };
         // SAFETY: the places of a set, as many as its mask says and one
         unsafe {
             let table = word(texts, containers::SET_TABLE);
             for place in 0..=word(texts, containers::SET_MASK) {
                 let (text, hash) = (word(table, place * 16), word(table, place * 16 + 8));
                 if text != 0 && hash != containers::SET_REMOVED {
-                    let (length, ends) = ends(api, layout, text)?;
-                    let bit = bit(length, ends);
+                    let bit = bit(&characters(api, layout, text)?);
                     *secrets.filter.get_mut(bit / 64)? |= 1 << (bit % 64);
                 }
             }
@@ -40,16 +61,38 @@ impl Secrets {
         Some(secrets)
     }
 
-    /// Whether a text, an exact string or bytes of that length and those ends, must not be written.
+    /// Adds what hides the texts that contain it; false where that is no string or bytes, too short, or memory runs out.
+    ///
+    /// # Safety
+    /// The part lives as long as these.
+    pub unsafe fn add_part(&mut self, api: &Api, layout: &Layout, part: Object) -> bool {
+        // SAFETY: the caller's promise; the grams are within the shortest part
+        unsafe {
+            let Some(text) = characters(api, layout, part).filter(|text| text.length >= SHORTEST) else { return false };
+            self.parts.push(Part { class: type_of(part), text });
+            for start in 0..STRIDE {
+                let gram = gram(&text, start);
+                self.grams.get_mut(gram / 64).into_iter().for_each(|word| *word |= 1 << (gram % 64));
+            }
+        }
+        !self.parts.failed
+    }
+
+    /// Whether a text, an exact string or bytes of these characters, must not be written.
     ///
     /// # Safety
     /// The text is alive.
     #[inline]
-    pub unsafe fn hide(&self, api: &Api, text: Object, length: usize, ends: (u32, u32)) -> Result<bool, Raised> {
+    pub unsafe fn hide(&self, api: &Api, text: Object, characters: &Characters) -> Result<bool, Raised> {
         if self.addresses.contains(text) {
             return Ok(true);
         }
-        let bit = bit(length, ends);
+        // SAFETY: the caller's promise
+        if unsafe { self.are_within(text, characters, self.limit) } {
+            return Ok(true);
+        }
+        // SAFETY: as above
+        let bit = unsafe { bit(characters) };
         if self.filter.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 0) {
             return Ok(false);
         }
@@ -60,24 +103,70 @@ impl Secrets {
             _ => Err(Raised),
         }
     }
-}
 
-/// Length, first and last character or byte.
-unsafe fn ends(api: &Api, layout: &Layout, text: Object) -> Option<(usize, (u32, u32))> {
-    // SAFETY: the text is alive
-    unsafe {
-        if type_of(text) == api.PyUnicode_Type {
-            let text = layout.string(text)?;
-            let last = text.length.checked_sub(1);
-            return Some((text.length, last.map_or((0, 0), |last| (text.at(0), text.at(last)))));
+    /// Whether a text contains a part that begins in its first characters, as many as are written.
+    ///
+    /// # Safety
+    /// The text is alive.
+    #[inline]
+    pub unsafe fn are_within(&self, text: Object, characters: &Characters, limit: usize) -> bool {
+        if characters.length < SHORTEST {
+            return false;
         }
-        let bytes = bytes(api, text)?;
-        let end = |byte: Option<&u8>| byte.map_or(0, |&byte| byte.into());
-        Some((bytes.len(), (end(bytes.first()), end(bytes.last()))))
+        let last = (characters.length - GRAM).min(limit.saturating_add(STRIDE - 2));
+        // SAFETY: the characters of a gram are within the text
+        (0..=last).step_by(STRIDE).any(|place| unsafe {
+            let gram = gram(characters, place);
+            self.grams.get(gram / 64).is_some_and(|word| word >> (gram % 64) & 1 == 1)
+                && self.is_at(type_of(text), characters, place, limit)
+        })
+    }
+
+    /// Whether a part is in a text whose first characters cover the gram at a place.
+    #[cold]
+    unsafe fn is_at(&self, class: Object, text: &Characters, place: usize, limit: usize) -> bool {
+        (place.saturating_sub(STRIDE - 1)..=place).filter(|&start| start < limit).any(|start| {
+            self.parts.as_slice().iter().any(|part| {
+                part.class == class
+                    && part.text.length <= text.length - start
+                    // SAFETY: both indices are below the lengths
+                    && (0..part.text.length).all(|index| unsafe { part.text.at(index) == text.at(start + index) })
+            })
+        })
     }
 }
 
-fn bit(length: usize, (first, last): (u32, u32)) -> usize {
-    let mixed = length ^ (first as usize) << 20 ^ (last as usize) << 42;
+/// The characters of a string or bytes; nothing for other objects.
+///
+/// # Safety
+/// The text is alive.
+unsafe fn characters(api: &Api, layout: &Layout, text: Object) -> Option<Characters> {
+    // SAFETY: the text is alive
+    unsafe {
+        if type_of(text) == api.PyUnicode_Type {
+            return layout.string(text);
+        }
+        bytes(api, text).map(Characters::of_bytes)
+    }
+}
+
+/// Where the filter has a text: by length, first and last character.
+unsafe fn bit(text: &Characters) -> usize {
+    // SAFETY: the text is alive, and not empty where it is looked at
+    let (first, last) = unsafe {
+        match text.length.checked_sub(1) {
+            Some(last) => (text.at(0), text.at(last)),
+            None => (0, 0),
+        }
+    };
+    let mixed = text.length ^ (first as usize) << 20 ^ (last as usize) << 42;
     mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52 & (FILTER - 1)
+}
+
+/// Where the filter has the `GRAM` characters at a place.
+#[inline]
+unsafe fn gram(text: &Characters, place: usize) -> usize {
+    // SAFETY: they are within the text
+    let mixed = (place..place + GRAM).fold(0u32, |mixed, index| mixed.rotate_left(8) ^ unsafe { text.at(index) });
+    (mixed.wrapping_mul(0x9E37_79B1) >> 16) as usize & (GRAMS - 1)
 }

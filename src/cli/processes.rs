@@ -54,7 +54,7 @@ pub(super) fn below(pid: i32, child: bool) -> Result<Meant> {
         }),
         [only] => Ok(Meant {
             pid: only.pid,
-            remarks: vec![format!("process {pid} has one Python process below it: {}", row(only))],
+            remarks: vec![format!("process {pid} has one Python process below it: {}", row(only).trim_start())],
         }),
         found => failed(format!(
             "{} are below it; say which, by its number:\n{}",

@@ -3,6 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,6 +13,9 @@ use nix::unistd::Pid;
 use super::target::PYTHONS;
 use crate::support::command::{Ran, Workshop};
 use crate::support::skipped;
+
+/// Tenths of a second that programs may take to be ready.
+const PATIENCE: u32 = 900;
 
 /// Programs in a process group of their own; all of them are ended when this is dropped.
 struct Group(Child);
@@ -20,7 +26,20 @@ impl Group {
         std::os::unix::process::CommandExt::process_group(command, 0);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
+        let (group, is_ready) = (-child.id().cast_signed(), Arc::new(AtomicBool::new(false)));
+        let is_done = Arc::clone(&is_ready);
+        std::thread::spawn(move || {
+            // a program that never says so must not hang the tests
+            for _ in 0..PATIENCE {
+                std::thread::sleep(Duration::from_millis(100));
+                if is_done.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+            let _ = kill(Pid::from_raw(group), Signal::SIGKILL);
+        });
         let ready = output.lines().map_while(Result::ok).filter(|line| line.trim() == "ready").take(lines).count();
+        is_ready.store(true, Ordering::Relaxed);
         let group = Self(child);
         assert_eq!(ready, lines);
         group

@@ -22,7 +22,7 @@
 //! - What was queued cannot be withdrawn, but finds its ticket gone; the pages that hold it go with it.
 //!
 //! Open: a stop within the few instructions in which the thread itself holds the lock of the pending calls. The call is
-//! given up after [`QUEUES_WITHIN`] and tried again later.
+//! given up after half a second and tried again later.
 
 use std::fmt;
 use std::ops::Range;

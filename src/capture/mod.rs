@@ -84,6 +84,8 @@ mod receive;
 pub mod remote;
 mod scripts;
 #[cfg(target_os = "linux")]
+mod session;
+#[cfg(target_os = "linux")]
 mod stop;
 #[cfg(target_os = "linux")]
 mod take;

@@ -41,9 +41,10 @@ def judge(found, text):
                   "mean repeat?", "assert_no_growth has no argument 'alow'; did you mean allow?"):
         assert words in text, "%s: not in\n%s" % (words, text)
     # every failure shows the test, and nothing of the package
-    for place in ("pytest_sample.py:12: GrowthError", "pytest_sample.py:25: GrowthError", "pytest_sample.py:43: GrowthError",
-                  "pytest_sample.py:47: ValueError", "pytest_sample.py:52: in the marker", "pytest_sample.py:58: TypeError"):
-        assert place in text, "%s: not in\n%s" % (place, text)
+    # before 3.10, the end of a `with` is on the last line of its body
+    for places in (("12: GrowthError",), ("25: GrowthError", "26: GrowthError"), ("43: GrowthError", "44: GrowthError"),
+                   ("47: ValueError",), ("52: in the marker",), ("58: TypeError",)):
+        assert any("pytest_sample.py:" + place in text for place in places), "%s: not in\n%s" % (places, text)
     assert "growth.py:" not in text and "pytest_plugin.py:" not in text, text
 
 

@@ -60,12 +60,12 @@ impl Drop for Group {
 
 /// A program that holds 50 sessions, and starts so many others of its kind.
 const PROGRAM: &str = "
-import subprocess, sys, time
+import os, subprocess, sys, time
 class Session: pass
 KEPT = [Session() for _ in range(50)]
 below = int(sys.argv[1])
 children = [subprocess.Popen([sys.executable, __file__, '0'] + sys.argv[2:]) for _ in range(below)]
-print('ready', flush=True)
+os.write(1, b'ready\\n')
 time.sleep(600)
 ";
 

@@ -101,7 +101,7 @@ def outside(options):
             target.kill()
             target.wait()
 
-    ours = [options.retainers, "capture", "{pid}", "-o", "{directory}/heap.jsonl.zst", "--quiet"]
+    ours = [os.path.abspath(options.retainers), "capture", "{pid}", "-o", "{directory}/heap.jsonl.zst", "--quiet"]
     results = [captured(ours) for _ in range(options.runs)]
     whole = min(result[0] for result in results)
     stopped = min(result[1] - result[2] for result in results) * 1e3

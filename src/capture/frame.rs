@@ -4,7 +4,7 @@
 //! A system call that was interrupted is started again where that is harmless; where the kernel would have known how much of
 //! a time-out is left, and only it, the call returns `EINTR`, as after any signal.
 
-use super::trace::State;
+use super::state::State;
 
 /// Flags of an alternative signal stack that no kernel accepts: `rt_sigreturn` then leaves the one that there is.
 const NO_CHANGE: u64 = 0x7fff;

@@ -6,7 +6,7 @@
 //! interface (`asm/ptrace.h`, `asm/sigcontext.h`), and its tables of system calls.
 
 use super::frame;
-use super::trace::State;
+use super::state::State;
 
 /// A processor architecture.
 #[derive(Debug)]

@@ -86,6 +86,8 @@ mod scripts;
 #[cfg(target_os = "linux")]
 mod session;
 #[cfg(target_os = "linux")]
+pub mod state;
+#[cfg(target_os = "linux")]
 mod stop;
 #[cfg(target_os = "linux")]
 mod take;

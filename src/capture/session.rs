@@ -10,7 +10,8 @@ use nix::errno::Errno;
 use super::inject::{Doing, Failure, Functions, Injector, Outcome, Stage};
 use super::machine::{Machine, block};
 use super::memory::Memory;
-use super::trace::{State, Stop, Thread, Traced, Trouble, held};
+use super::state::State;
+use super::trace::{Stop, Thread, Traced, Trouble, held};
 
 /// How long a call may take that waits for nothing.
 const RETURNS_WITHIN: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use retainers::capture::machine::{AARCH64, HOST, Machine, X86_64, block};
-use retainers::capture::trace::State;
+use retainers::capture::state::State;
 
 use crate::support::command::Workshop;
 use crate::support::skipped;
